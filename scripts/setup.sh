@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Makes a fresh Debian machine ready: Debian packages through apt, npm packages, the build.
+# Usage: setup.sh runtime|test|bench. Does nothing that is already done, so a second run is quick.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+purpose=${1:-runtime}
+
+# command:package pairs; a package is installed only when its command or file is missing.
+runtime=(mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs zstd:zstd mount:mount
+  /usr/lib/x86_64-linux-gnu/libarchive.so.13:libarchive13 thin_check:thin-provisioning-tools)
+test=(tar:tar xz:xz-utils fio:fio skopeo:skopeo getfattr:attr setcap:libcap2-bin)
+bench=(fio:fio qemu-storage-daemon:qemu-system-common qemu-img:qemu-utils nbdkit:nbdkit)
+wanted=("${runtime[@]}")
+case $purpose in
+  runtime) ;;
+  test) wanted+=("${test[@]}") ;;
+  bench) wanted+=("${bench[@]}") ;;
+  *) echo "setup.sh: no such purpose: $purpose (runtime, test or bench)" >&2; exit 2 ;;
+esac
+
+missing=()
+for pair in "${wanted[@]}"; do
+  thing=${pair%%:*}
+  if [[ $thing == /* ]]; then
+    [ -e "$thing" ] || missing+=("${pair##*:}")
+  else
+    PATH=$PATH:/usr/sbin:/sbin command -v "$thing" >/dev/null || missing+=("${pair##*:}")
+  fi
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" != 0 ]; then
+    echo "setup.sh: these Debian packages are missing and need root to install: ${missing[*]}" >&2
+    exit 1
+  fi
+  echo "Installing Debian packages: ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q -o Dpkg::Use-Pty=0 >/dev/null
+  apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null
+fi
+
+if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  echo "Installing npm packages"
+  npm ci --no-progress --loglevel=error
+fi
+npm run --silent build
