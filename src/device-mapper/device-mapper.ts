@@ -1,0 +1,81 @@
+/** What a device mapper knows of one device without asking its target. */
+export interface DeviceInfo {
+  name: string;
+  target: "thin-pool" | "thin";
+  /** Where the device can be opened, such as "/dev/loop3"; undefined for a pool of the userspace mapper. */
+  blockDevice: string | undefined;
+  /** Someone has it open: a mount, or another program. A pool is open while it has active volumes. */
+  open: boolean;
+  suspended: boolean;
+  /** It goes when its last user closes it. */
+  deferredRemove: boolean;
+  /** The table that is in force, as `table()` gives it. */
+  tableLine: string;
+}
+
+/** What one thin device holds, in pool blocks. */
+export interface ThinDeviceUsage {
+  id: number;
+  mappedBlocks: number;
+  /** Blocks that no other device maps: what deleting it would free. */
+  exclusiveBlocks: number;
+  transactionId: number;
+  creationTime: number;
+  snapshottedTime: number;
+}
+
+/** What all thin devices of a pool hold. */
+export interface PoolUsage {
+  blockSizeSectors: number;
+  devices: ThinDeviceUsage[];
+}
+
+/** Where a virtual block of a thin device lives. */
+export interface BlockLocation {
+  /** Block of the data device, or undefined where nothing is mapped. */
+  dataBlock: number | undefined;
+  /** The pool's time when it was mapped. */
+  time: number | undefined;
+  /** Ids of all thin devices that map the same data block, this one too. */
+  owners: number[];
+}
+
+/**
+ * The device mapper as the graph needs it: tables and messages are the kernel's (thin-provisioning.rst), whoever serves them.
+ * Devices outlive the process that made them. All methods throw DeviceMapperError.
+ */
+export interface DeviceMapper {
+  readonly kind: "userspace" | "kernel";
+  /** For `docker info`'s "Library Version". */
+  readonly libraryVersion: string;
+  readonly udevSyncSupported: boolean;
+  readonly supportsDeferredRemoval: boolean;
+
+  /**
+   * Makes and starts a device. EEXIST when there is one of that name.
+   *
+   * @param table `0 SECTORS thin-pool META DATA BLOCKSECTORS LOWWATER [N features…]`, or `0 SECTORS thin POOL ID [ORIGIN]`
+   *   where POOL is a name or a /dev/mapper path
+   */
+  create(name: string, table: string): Promise<void>;
+  /** Puts another table in force: grows pools and volumes while they are used. */
+  reload(name: string, table: string): Promise<void>;
+  /** I/O waits from now on, and what was accepted is on the disk. */
+  suspend(name: string): Promise<void>;
+  resume(name: string): Promise<void>;
+  /** ENXIO when there is none; EBUSY when it is in use, unless deferred: then it goes at the last close. */
+  remove(name: string, options?: { deferred?: boolean }): Promise<void>;
+  cancelDeferredRemoval(name: string): Promise<void>;
+  /** A pool's message, such as `create_snap 2 1`; the answer is "" unless the message has one. EEXIST, ENODATA, EINVAL, EBUSY. */
+  message(name: string, message: string): Promise<string>;
+  /** `0 SECTORS thin-pool …` or `0 SECTORS thin …` as dm-thin prints it. */
+  status(name: string): Promise<string>;
+  table(name: string): Promise<string>;
+  /** undefined when there is none. */
+  info(name: string): Promise<DeviceInfo | undefined>;
+  list(): Promise<DeviceInfo[]>;
+  usage(pool: string): Promise<PoolUsage>;
+  locate(pool: string, id: number, block: number): Promise<BlockLocation>;
+  /** Checks the pool's metadata as committed: problems found, none when it is clean. */
+  checkMetadata(pool: string): Promise<string[]>;
+}
