@@ -1,0 +1,77 @@
+/** An image as `images()` lists it. */
+export interface ImageSummary {
+  /** "sha256:…": the digest of its configuration. */
+  id: string;
+  /** Names it goes by, such as "alpine:3.20"; none when it was only kept by ID. */
+  references: string[];
+  /** When it was made, as the image says (RFC 3339), if it does. */
+  created: string | undefined;
+  architecture: string | undefined;
+  os: string | undefined;
+  /** Bytes of file content in all its layers. */
+  sizeBytes: number;
+  /** Chain IDs, bottom first. */
+  layers: string[];
+}
+
+/** A container as `containers()` lists it. */
+export interface ContainerSummary {
+  /** 64 hexadecimal digits. */
+  id: string;
+  name: string;
+  imageId: string;
+  /** The name its image was asked for by. */
+  image: string;
+  /** RFC 3339. */
+  created: string;
+  /** The graph's name (hash) of its thin device. */
+  device: string;
+  /** Size of its device when another than its image's was asked for. */
+  sizeBytes: number | undefined;
+  /** Path of its root file system while it is mounted. */
+  mountPoint: string | undefined;
+}
+
+/** What `import` tells about its way. */
+export type ImportProgress =
+  /** What the source turned out to be; `layers` is how many it has. */
+  | { kind: "source"; source: "oci" | "docker-archive" | "rootfs"; layers: number }
+  /** `bytes` of `totalBytes` of a layer's blob were read. `totalBytes` is undefined for a stream. */
+  | { kind: "layer"; layer: number; layers: number; digest: string; bytes: number; totalBytes: number | undefined }
+  /** A layer is there now; `shared` when another image had brought it before. */
+  | { kind: "layer-done"; layer: number; layers: number; chainId: string; shared: boolean; contentBytes: number };
+
+/** One device in the tree base → layers → containers. */
+export interface TreeNode {
+  kind: "base" | "layer" | "container";
+  /** Chain ID of a layer, ID of a container, "base". */
+  id: string;
+  /** Images whose top layer it is, or the container's name. */
+  names: string[];
+  /** The graph's name (hash) of the device. */
+  device: string;
+  mappedBytes: number;
+  /** What deleting only this device would free. */
+  exclusiveBytes: number;
+  /** Mapped, but held by other devices too. */
+  sharedBytes: number;
+  mounted: boolean;
+  children: TreeNode[];
+}
+
+/** Options of `Store.import`. */
+export interface ImportOptions {
+  progress?: (event: ImportProgress) => void;
+  /** What to read when the source is "-". Default: standard input. */
+  stdin?: NodeJS.ReadableStream;
+  /** Of an image index, take this platform: "linux/arm64", "linux/arm/v7". Default: this machine's. */
+  platform?: string;
+}
+
+/** Options of `Store.create`. */
+export interface CreateOptions {
+  /** Letters, digits, "_", ".", "-"; the first a letter or digit. Default: the start of the new ID. */
+  name?: string;
+  /** Size of the device and its file system; not below the image's. */
+  sizeBytes?: number;
+}
