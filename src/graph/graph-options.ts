@@ -1,0 +1,17 @@
+import type { DeviceMapper } from "../device-mapper/device-mapper.ts";
+
+/** Takes the graph's messages; none are printed otherwise. */
+export type GraphLog = (level: "debug" | "info" | "warn" | "error", message: string) => void;
+
+/** How to open a graph. */
+export interface GraphOptions {
+  /** The graph's folder; made if missing. */
+  root: string;
+  /** `dm.KEY=VALUE` each. Kept with the graph: later starts without them use them. */
+  storageOptions?: string[];
+  /** Default: the userspace device mapper. */
+  deviceMapper?: DeviceMapper;
+  log?: GraphLog;
+  /** How long to wait for another command that holds the graph, in ms. Default 60,000. */
+  lockTimeoutMs?: number;
+}
