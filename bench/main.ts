@@ -1,1 +1,109 @@
-export {};
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { userspaceDeviceMapper } from "../src/device-mapper/userspace/userspace-device-mapper.ts";
+import { measure, rows } from "./block-devices.ts";
+import { measureGraph } from "./graph.ts";
+import { measureImports } from "./import.ts";
+import { measureProcesses } from "./process.ts";
+import { Nbdkit } from "./stacks/nbdkit.ts";
+import { Qcow2 } from "./stacks/qcow2.ts";
+import { RawLoop } from "./stacks/raw-loop.ts";
+import { ThinPoolStack } from "./stacks/thin-pool.ts";
+import type { FioResult } from "./fio.ts";
+import type { Stack } from "./stack.ts";
+
+type Section = "devices" | "graph" | "import" | "process";
+const SECTIONS: readonly Section[] = ["devices", "graph", "import", "process"];
+
+const wanted = process.argv.slice(2);
+for (const name of wanted) {
+  if (!(SECTIONS as readonly string[]).includes(name)) {
+    console.error(`bench: no such section: ${name} (${SECTIONS.join(", ")}; all of them by default)`);
+    process.exit(2);
+  }
+}
+const sections = wanted.length === 0 ? SECTIONS : SECTIONS.filter((section) => wanted.includes(section));
+const dir = mkdtempSync(join(tmpdir(), "mica-bench-"));
+try {
+  for (const section of sections) await { devices, graph, import: imports, process: processes }[section]();
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}
+
+async function devices(): Promise<void> {
+  heading("Block devices (fio, libaio, direct I/O on the loop device; medians of 3)");
+  const stacks: Stack[] = [
+    await ThinPoolStack.open(userspaceDeviceMapper(), dir),
+    new RawLoop(dir),
+    new Qcow2(dir),
+    new Nbdkit(dir),
+  ];
+  line(["devices are", "workload", ...stacks.map((stack) => stack.name), "mica ÷ raw", "mica ÷ qcow2"]);
+  line(["---", "---", ...stacks.map(() => "---:"), "---:", "---:"]);
+  try {
+    for (const row of rows) {
+      const results = await measure(row, stacks);
+      const [mica, raw, qcow2] = results as [FioResult, FioResult, FioResult];
+      const cells = results.map((result) => (row.workload.bs === "4k" ? iops(result) : bandwidth(result)));
+      line([row.preparation, row.title, ...cells, ratio(mica.iops / raw.iops), ratio(mica.iops / qcow2.iops)]);
+    }
+  } finally {
+    for (const stack of stacks) await stack.close();
+  }
+}
+
+async function graph(): Promise<void> {
+  const figures = await measureGraph(dir, (text) => console.error(text));
+  heading("The graph, through the library (medians)");
+  line(["operation", "time"]);
+  line(["---", "---:"]);
+  line(["create a snapshot, 10 in the pool", `${figures.snapshotFew.toFixed(2)} ms`]);
+  line(["create a snapshot, 10,000 in the pool", `${figures.snapshotMany.toFixed(2)} ms`]);
+  line(["ratio", ratio(figures.snapshotMany / figures.snapshotFew)]);
+  line(["create + mount + unmount + remove a container", `${figures.containerCycle.toFixed(1)} ms`]);
+}
+
+async function imports(): Promise<void> {
+  const figures = await measureImports(dir);
+  heading("Import against `tar -x` and sync of the same archive on the host's file system (medians of 3)");
+  line(["archive", "tar -x", "mica import", "speed, mica ÷ tar"]);
+  line(["---", "---:", "---:", "---:"]);
+  for (const { archive, tarSeconds, micaSeconds } of figures) {
+    line([archive, `${tarSeconds.toFixed(2)} s`, `${micaSeconds.toFixed(2)} s`, ratio(tarSeconds / micaSeconds)]);
+  }
+}
+
+async function processes(): Promise<void> {
+  const figures = await measureProcesses(dir);
+  heading("Processes");
+  line(["what", "figure"]);
+  line(["---", "---:"]);
+  line(["node -e 0", `${figures.node.toFixed(0)} ms`]);
+  line(["mica ls on a running graph, 100 devices", `${figures.micaLs.toFixed(0)} ms`]);
+  line(["ratio", ratio(figures.micaLs / figures.node)]);
+  line([
+    "engine's memory: 100 GB pool, 100 active devices of 64 MiB written",
+    `${(figures.engineBytes / 1e6).toFixed(0)} MB`,
+  ]);
+}
+
+function heading(text: string): void {
+  console.log(`\n### ${text}\n`);
+}
+
+function line(cells: readonly string[]): void {
+  console.log(`| ${cells.join(" | ")} |`);
+}
+
+function iops(result: FioResult): string {
+  return Math.round(result.iops).toLocaleString("en");
+}
+
+function bandwidth(result: FioResult): string {
+  return `${(result.bytesPerSecond / 1e9).toFixed(2)} GB/s`;
+}
+
+function ratio(value: number): string {
+  return `${value.toFixed(2)} ×`;
+}

@@ -8,8 +8,9 @@ purpose=${1:-runtime}
 # command:package pairs; a package is installed only when its command or file is missing.
 runtime=(mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs zstd:zstd mount:mount
   /usr/lib/x86_64-linux-gnu/libarchive.so.13:libarchive13 thin_check:thin-provisioning-tools)
-test=(tar:tar xz:xz-utils fio:fio skopeo:skopeo getfattr:attr setcap:libcap2-bin)
-bench=(fio:fio qemu-storage-daemon:qemu-system-common qemu-img:qemu-utils nbdkit:nbdkit)
+test=(tar:tar xz:xz-utils fio:fio skopeo:skopeo getfattr:attr setcap:libcap2-bin
+  qemu-system-x86_64:qemu-system-x86 dmsetup:dmsetup busybox:busybox-static cpio:cpio)
+bench=(fio:fio qemu-storage-daemon:qemu-system-common qemu-img:qemu-utils nbdkit:nbdkit nbdfuse:libnbd-bin)
 wanted=("${runtime[@]}")
 case $purpose in
   runtime) ;;
@@ -36,6 +37,10 @@ if [ ${#missing[@]} -gt 0 ]; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -q -o Dpkg::Use-Pty=0 >/dev/null
   apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null
+fi
+
+if [ "$purpose" = test ]; then
+  bash scripts/fetch-kernel.sh
 fi
 
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
