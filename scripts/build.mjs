@@ -1,9 +1,9 @@
 // Bundles every program into dist/: one file each plus shared chunks, so that a command loads only what it needs.
+// Files are written over and only stale ones removed, so that a build does not pull running programs' code away.
 import { build } from "esbuild";
-import { rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 
-rmSync("dist", { recursive: true, force: true });
-await build({
+const result = await build({
   entryPoints: {
     index: "src/index.ts",
     mica: "src/cli/main.ts",
@@ -26,4 +26,13 @@ await build({
   },
   sourcemap: true,
   logLevel: "warning",
+  metafile: true,
 });
+
+const written = new Set(Object.keys(result.metafile.outputs));
+for (const folder of ["dist", "dist/chunks"]) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isFile() && !written.has(path)) rmSync(path);
+  }
+}
