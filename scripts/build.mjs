@@ -11,7 +11,6 @@ const result = await build({
     engine: "src/block-device/engine-main.ts",
     "apply-layer": "src/layer/apply-main.ts",
     demo: "src/cli/demo-main.ts",
-    bench: "bench/main.ts",
   },
   outdir: "dist",
   bundle: true,
