@@ -1,1 +1,96 @@
-export {};
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { humanSize } from "../graph/size.ts";
+import { nodeInImage, stageApplication, stageNodeRoot } from "./demo/node-root.ts";
+import { writeOciLayout } from "./demo/oci-layout.ts";
+import { explain, mica, micaAnswer, runShown } from "./demo/steps.ts";
+import { missingRequirement } from "./requirements.ts";
+
+const image = "node-demo";
+const containers = ["demo-one", "demo-two"];
+
+/** `npm start`: the whole way of an image, from nothing to two containers, on this machine's own node. */
+async function demonstrate(root: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "mica-demo-"));
+  try {
+    explain(
+      "1. An image, as a registry would hand it over: this machine's node with its libraries, and an application.",
+    );
+    const base = join(folder, "node");
+    const application = join(folder, "application");
+    const libraries = stageNodeRoot(base);
+    stageApplication(application);
+    const layout = join(folder, "image");
+    const sizes = await writeOciLayout(layout, [base, application], {
+      Cmd: [nodeInImage, "/app/main.mjs"],
+      WorkingDir: "/app",
+    });
+    process.stdout.write(
+      `   layer 1: node ${process.version} and ${libraries.length} libraries, ${humanSize(sizes[0])}\n` +
+        `   layer 2: the application, ${humanSize(sizes[1])}\n`,
+    );
+
+    forgetEarlierRun(root);
+    explain("2. Import it. Each layer becomes a thin snapshot of the one below; the first use makes the pool.");
+    mica(root, "import", image, layout);
+    mica(root, "images");
+
+    explain("3. Two containers: two more snapshots. They take no space until they are written to.");
+    for (const container of containers) mica(root, "create", image, container);
+
+    explain("4. Run node in the first one. Its root file system is a real block device, mounted.");
+    const rootFolder = mica(root, "mount", containers[0]).trim();
+    runShown(`chroot ${rootFolder} node /app/main.mjs`, "chroot", [rootFolder, nodeInImage, "/app/main.mjs"]);
+
+    explain("5. What it changed: the second container and the image do not see it.");
+    mica(root, "diff", containers[0]);
+    mica(root, "diff", containers[1]);
+    mica(root, "tree");
+    mica(root, "ls");
+    mica(root, "status", containers[0]);
+
+    explain("6. The pool, and whether all is well.");
+    mica(root, "info");
+    mica(root, "check");
+    sayWhatIsNext(root, rootFolder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A second run starts where the first did. Only what an earlier demonstration made is removed. */
+function forgetEarlierRun(root: string): void {
+  micaAnswer(root, "info");
+  const listed = micaAnswer(root, "ls") as { containers: { name: string; mounted: boolean }[] };
+  for (const { name, mounted } of listed.containers.filter((container) => containers.includes(container.name))) {
+    if (mounted) micaAnswer(root, "umount", name);
+    micaAnswer(root, "rm", name);
+  }
+  const images = micaAnswer(root, "images") as { name: string }[];
+  if (images.some(({ name }) => name === image)) micaAnswer(root, "rmi", image);
+}
+
+function sayWhatIsNext(root: string, rootFolder: string): void {
+  explain(
+    `Done. The graph is left in ${root}, with ${containers[0]} mounted at\n${rootFolder}. Try:\n` +
+      `  export MICA_ROOT=${root} PATH="$PWD/bin:$PATH"\n` +
+      `  mica block ${containers[0]} 0          where a block lives, and who shares it\n` +
+      `  mica commit ${containers[0]} mine      an image of what the container holds now\n` +
+      `  mica save mine /tmp/mine.tar       … as an OCI archive\n` +
+      `  mica shutdown                      unmount all and stop the pool; nothing is lost\n` +
+      `  rm -r ${root}          and, after that, forget it all`,
+  );
+}
+
+const missing = missingRequirement();
+if (missing !== undefined) {
+  process.stderr.write(`Cannot run the demonstration: ${missing}\n`);
+  process.exit(1);
+}
+try {
+  await demonstrate(process.env.MICA_ROOT ?? "/var/lib/mica-demo");
+} catch (error) {
+  process.stderr.write(`The demonstration failed: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,1 +1,48 @@
-export {};
+import { CommanderError } from "commander";
+import { commandGroups } from "./command-list.ts";
+import { exitStatus } from "./exit-status.ts";
+import { interruption } from "./interruption.ts";
+import { buildProgram } from "./program.ts";
+import { reportFailure } from "./report-failure.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** Runs one command line and returns its exit status. */
+async function run(words: string[]): Promise<number> {
+  const program = buildProgram();
+  if (words.length === 0) words = ["--help"];
+  if (words[0] === "help") words = [...words.slice(1, 2), "--help"];
+  try {
+    await program.parseAsync(words, { from: "user" });
+    return interruption.status ?? Number(process.exitCode ?? exitStatus.success);
+  } catch (error) {
+    if (interruption.status !== undefined) return interruption.status;
+    if (error instanceof CommanderError && error.exitCode === 0) return exitStatus.success;
+    return reportFailure(
+      error instanceof CommanderError ? asUsageError(error, program.args[0]) : error,
+      asksForJson(words),
+    );
+  }
+}
+
+/** Commander's message in our words, and where to read on. */
+function asUsageError(error: CommanderError, name: string | undefined): UsageError {
+  const known = Object.values(commandGroups).some((entries) =>
+    entries.some((entry) => entry.signature.split(" ")[0] === name),
+  );
+  const message = error.message.replace(/^error: /, "");
+  return new UsageError(`${message}
+See \`mica ${known ? `${name ?? ""} ` : ""}--help\`.`);
+}
+
+/** Known even when the line could not be parsed. */
+function asksForJson(words: string[]): boolean {
+  return words.some(
+    (word, index) =>
+      word === "--json" || word === "--format=json" || (word === "--format" && words[index + 1] === "json"),
+  );
+}
+
+interruption.listen();
+// Leaves at once: nothing that a library keeps open may hold the shell's prompt back. Writes to stdout are done by now,
+// as Node writes to files, terminals and pipes synchronously on Linux.
+process.exit(await run(process.argv.slice(2)));

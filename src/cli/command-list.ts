@@ -1,0 +1,98 @@
+import type { Command } from "commander";
+
+/** A command as the top-level help lists it; the rest of it is loaded when it is called. */
+export interface CommandEntry {
+  /** Name and arguments, as commander reads them. */
+  signature: string;
+  summary: string;
+  load: () => Promise<{ configure: (command: Command) => void }>;
+}
+
+/** Every command, by the heading it stands under in `mica --help`. */
+export const commandGroups: Record<string, CommandEntry[]> = {
+  "Images:": [
+    {
+      signature: "import <name> <source>",
+      summary: "bring in an image: OCI, docker archive or tar",
+      load: () => import("./commands/import.ts"),
+    },
+    { signature: "images", summary: "list images", load: () => import("./commands/images.ts") },
+    {
+      signature: "save <image> <file>",
+      summary: "write an image as an OCI archive",
+      load: () => import("./commands/save.ts"),
+    },
+    { signature: "rmi <image...>", summary: "remove images", load: () => import("./commands/rmi.ts") },
+  ],
+  "Containers:": [
+    {
+      signature: "create <image> [name]",
+      summary: "make a container from an image",
+      load: () => import("./commands/create.ts"),
+    },
+    {
+      signature: "mount <container>",
+      summary: "mount a container and print where",
+      load: () => import("./commands/mount.ts"),
+    },
+    { signature: "umount <container>", summary: "unmount a container", load: () => import("./commands/umount.ts") },
+    {
+      signature: "diff <container>",
+      summary: "list what a container changed in its image",
+      load: () => import("./commands/diff.ts"),
+    },
+    {
+      signature: "commit <container> <name>",
+      summary: "make an image from a container",
+      load: () => import("./commands/commit.ts"),
+    },
+    {
+      signature: "export <container>",
+      summary: "write a container's files as a tar",
+      load: () => import("./commands/export.ts"),
+    },
+    { signature: "rm <container...>", summary: "remove containers", load: () => import("./commands/rm.ts") },
+  ],
+  "Block devices:": [
+    {
+      signature: "attach <device>",
+      summary: "get a block device without mounting it",
+      load: () => import("./commands/attach.ts"),
+    },
+    { signature: "detach <device>", summary: "undo attach", load: () => import("./commands/detach.ts") },
+    {
+      signature: "status <device>",
+      summary: "show one device as the pool knows it",
+      load: () => import("./commands/status.ts"),
+    },
+    {
+      signature: "block <container> <number>",
+      summary: "show where a block lives and who shares it",
+      load: () => import("./commands/block.ts"),
+    },
+  ],
+  "The graph:": [
+    {
+      signature: "info",
+      summary: "show the pool's state, as docker info does",
+      load: () => import("./commands/info.ts"),
+    },
+    { signature: "ls", summary: "list containers and layers", load: () => import("./commands/ls.ts") },
+    {
+      signature: "tree",
+      summary: "show what stands on what, and what it holds",
+      load: () => import("./commands/tree.ts"),
+    },
+    {
+      signature: "check",
+      summary: "check metadata, and graph against pool",
+      load: () => import("./commands/check.ts"),
+    },
+    {
+      signature: "shutdown",
+      summary: "unmount everything and stop the pool",
+      load: () => import("./commands/shutdown.ts"),
+    },
+    { signature: "version", summary: "show versions", load: () => import("./commands/version.ts") },
+  ],
+};

@@ -1,0 +1,22 @@
+import type { Command } from "commander";
+import { examples } from "../examples.ts";
+import { exitStatus } from "../exit-status.ts";
+import { print } from "../print.ts";
+import { withGraph } from "../with-graph.ts";
+
+/** `mica check` */
+export function configure(command: Command): void {
+  command
+    .description(
+      "Checks the pool's metadata (checksums, trees, every reference count), the graph's records against the pool, and " +
+        "images and containers against both. Exits with 1 and says what is wrong when something is.",
+    )
+    .addHelpText("after", examples(["mica check", ""], ["mica check --json", '{"problems": […]}']))
+    .action(async () => {
+      await withGraph(command, "refuse", async (graph, settings) => {
+        const problems = [...(await graph.devices.check()), ...(await graph.store.check())];
+        if (problems.length > 0) process.exitCode = exitStatus.failure;
+        print(settings, { problems }, () => (problems.length === 0 ? "No problems found" : problems.join("\n")));
+      });
+    });
+}

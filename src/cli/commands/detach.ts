@@ -1,0 +1,19 @@
+import type { Command } from "commander";
+import { examples } from "../examples.ts";
+import { print } from "../print.ts";
+import { resolveDevice } from "../resolve-device.ts";
+import { withGraph } from "../with-graph.ts";
+
+/** `mica detach` */
+export function configure(command: Command): void {
+  command
+    .description("Undoes `mica attach`: the block device goes, what was written to it stays.")
+    .addHelpText("after", examples(["mica detach web", ""]))
+    .action(async (device: string) => {
+      await withGraph(command, "refuse", async (graph, settings) => {
+        const found = await resolveDevice(graph, device);
+        await graph.devices.deactivate(found.device);
+        print(settings, { device: found.device }, () => "");
+      });
+    });
+}

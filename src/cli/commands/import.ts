@@ -1,0 +1,43 @@
+import type { Command } from "commander";
+import { examples } from "../examples.ts";
+import { interruption } from "../interruption.ts";
+import { print } from "../print.ts";
+import { importBars } from "../progress-bars.ts";
+import { withGraph } from "../with-graph.ts";
+
+/** `mica import` */
+export function configure(command: Command): void {
+  command
+    .description(
+      "Brings an image into the graph and prints its ID. SOURCE may be an OCI image layout (a folder or a tar of one), an " +
+        "archive made by `docker save`, or a plain tar of a root file system; - reads a tar from standard input. Layers may " +
+        "be compressed with gzip or zstd. A layer that is there already, from whatever image, is shared. Interrupted, it " +
+        "leaves nothing behind.",
+    )
+    .option("--platform <os/arch>", "which image of a multi-platform index to take (default: this machine's)")
+    .addHelpText(
+      "after",
+      examples(
+        ["mica import app ./image.tar", "a `docker save` archive or an OCI archive"],
+        ["mica import app:2 ./layout", "an OCI layout folder"],
+        ["docker save app | mica import app -", "straight from Docker"],
+        ["tar -C ./rootfs -c . | mica import mine -", "a folder as an image of one layer"],
+      ),
+    )
+    .action(async (name: string, source: string, options: { platform?: string }) => {
+      await withGraph(command, "make", async (graph, settings) => {
+        const bars = settings.json ? undefined : await importBars();
+        try {
+          const { id } = await graph.store.import(name, source, {
+            signal: interruption.signal,
+            ...(bars && { progress: bars.show }),
+            ...(options.platform !== undefined && { platform: options.platform }),
+          });
+          bars?.stop();
+          print(settings, { id, name }, () => id);
+        } finally {
+          bars?.stop();
+        }
+      });
+    });
+}

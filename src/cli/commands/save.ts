@@ -1,0 +1,28 @@
+import type { Command } from "commander";
+import { examples } from "../examples.ts";
+import { interruption } from "../interruption.ts";
+import { print } from "../print.ts";
+import { UsageError } from "../usage-error.ts";
+import { withGraph } from "../with-graph.ts";
+
+/** `mica save` */
+export function configure(command: Command): void {
+  command
+    .description(
+      "Writes an image with all its layers as an OCI archive, which `docker load`, `skopeo` and `mica import` read. " +
+        "FILE - writes to standard output.",
+    )
+    .addHelpText(
+      "after",
+      examples(["mica save app app.tar", ""], ["mica save app - | docker load", "straight into Docker"]),
+    )
+    .action(async (image: string, file: string) => {
+      if (file === "-" && process.stdout.isTTY) {
+        throw new UsageError("Cannot write an archive to a terminal: name a file, or redirect the output");
+      }
+      await withGraph(command, "refuse", async (graph, settings) => {
+        await graph.store.save(image, file === "-" ? process.stdout : file, { signal: interruption.signal });
+        if (file !== "-" && settings.json) print(settings, { image, file }, () => "");
+      });
+    });
+}

@@ -1,0 +1,38 @@
+import type { Command } from "commander";
+import { examples } from "../examples.ts";
+import { print } from "../print.ts";
+import { resolveDevice } from "../resolve-device.ts";
+import { withGraph } from "../with-graph.ts";
+
+/** `mica status` */
+export function configure(command: Command): void {
+  command
+    .description(
+      "Shows one thin device as its pool knows it. DEVICE is a container, `base`, an image (its top layer), or a layer or " +
+        "device by ID or the first characters of one. A sector is 512 bytes.",
+    )
+    .addHelpText("after", examples(["mica status web", ""], ["mica status base --json", "as data"]))
+    .action(async (device: string) => {
+      await withGraph(command, "refuse", async (graph, settings) => {
+        const found = await resolveDevice(graph, device);
+        const status = await graph.devices.deviceStatus(found.device);
+        const answer = {
+          device: found.device,
+          ...status,
+          highestMappedSector: status.highestMappedSector ?? null,
+          blockDevice: status.blockDevice ?? null,
+        };
+        print(settings, answer, () =>
+          [
+            `Device: ${found.device}`,
+            `Device ID: ${status.deviceId}`,
+            `Size: ${status.sizeBytes} bytes`,
+            `Transaction ID: ${status.transactionId}`,
+            `Mapped Sectors: ${status.mappedSectors}`,
+            `Highest Mapped Sector: ${status.highestMappedSector ?? "-"}`,
+            `Block Device: ${status.blockDevice ?? "-"}`,
+          ].join("\n"),
+        );
+      });
+    });
+}

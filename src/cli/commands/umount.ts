@@ -1,0 +1,17 @@
+import type { Command } from "commander";
+import { examples } from "../examples.ts";
+import { print } from "../print.ts";
+import { withGraph } from "../with-graph.ts";
+
+/** `mica umount` */
+export function configure(command: Command): void {
+  command
+    .description("Unmounts a container; what was written to it is safe in the pool then.")
+    .addHelpText("after", examples(["mica umount web", ""]))
+    .action(async (container: string) => {
+      await withGraph(command, "refuse", async (graph, settings) => {
+        await graph.store.umount(container);
+        print(settings, { container }, () => "");
+      });
+    });
+}

@@ -1,0 +1,62 @@
+import type { Graph, DeviceRecord, TreeNode } from "../index.ts";
+
+/** One thin device with all that is known of it: its place among images and containers, and its state in the pool. */
+export interface ListedDevice {
+  /** "device": one that neither an image nor a container stands on, made through the library. */
+  kind: "base" | "layer" | "container" | "device";
+  /** A container's name, or the images whose top layer it is. */
+  names: string[];
+  /** Container ID, a layer's chain ID, or the graph's name for the device. */
+  id: string;
+  /** The graph's name for the device. */
+  device: string;
+  /** In the pool. */
+  deviceId: number;
+  sizeBytes: number;
+  mappedBytes: number;
+  /** What deleting it alone would free. */
+  exclusiveBytes: number;
+  mountPoint: string | null;
+  blockDevice: string | null;
+  /** It goes when its last user lets go. */
+  deleted: boolean;
+}
+
+/** Every thin device of a graph: base, layers, containers, then others. */
+export async function listDevices(graph: Graph): Promise<ListedDevice[]> {
+  const [tree, records, usage] = await Promise.all([
+    graph.store.tree(),
+    graph.devices.devices(),
+    graph.devices.usage(),
+  ]);
+  const nodes = new Map(flatten(tree).map((node) => [node.device, node]));
+  const used = new Map(usage.map((entry) => [entry.id, entry]));
+  const order = ["base", "layer", "container", "device"];
+  return records
+    .map((record) => listed(record, nodes.get(record.id), used.get(record.id)))
+    .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || a.deviceId - b.deviceId);
+}
+
+function listed(
+  record: DeviceRecord,
+  node: TreeNode | undefined,
+  usage: { mappedBytes: number; exclusiveBytes: number } | undefined,
+): ListedDevice {
+  return {
+    kind: node?.kind ?? (record.id === "base" ? "base" : "device"),
+    names: node?.names ?? [],
+    id: node?.id ?? record.id,
+    device: record.id,
+    deviceId: record.deviceId,
+    sizeBytes: record.sizeBytes,
+    mappedBytes: usage?.mappedBytes ?? 0,
+    exclusiveBytes: usage?.exclusiveBytes ?? 0,
+    mountPoint: record.mountPoint ?? null,
+    blockDevice: record.blockDevice ?? null,
+    deleted: record.deleted,
+  };
+}
+
+function flatten(node: TreeNode): TreeNode[] {
+  return [node, ...node.children.flatMap(flatten)];
+}

@@ -1,0 +1,61 @@
+import { Command, Option } from "commander";
+import { commandGroups } from "./command-list.ts";
+import type { CommandEntry } from "./command-list.ts";
+import { packageVersion } from "./package-version.ts";
+
+/** Where the graph lives when nobody says otherwise. */
+export const defaultRoot = "/var/lib/mica";
+
+const firstSteps = `
+First steps (as root):
+  $ mica import app ./image.tar      an image in: an OCI layout, \`docker save\`, or a tar of files
+  $ mica create app web              a container from it; takes no space until it is written to
+  $ mica mount web                   prints the folder with the container's files
+  $ mica diff web                    what was added (A), changed (C) and deleted (D) since
+  $ mica umount web && mica rm web   done with it; its space goes back to the host
+  $ mica shutdown                    nothing left mounted, attached or running
+
+\`mica COMMAND --help\` explains a command, with examples. \`man mica\` has it all.
+Exit status: 0 done, 1 failed, 2 wrong usage.`;
+
+/** Builds the command line; a command's own file is loaded when that command is called. */
+export function buildProgram(): Command {
+  const program = new Command("mica")
+    .description(
+      "Thin-provisioned, copy-on-write block devices for container images, containers and microVMs. " +
+        "Every image layer and container is a snapshot in one pool and shares what it has not changed.",
+    )
+    .usage("[options] COMMAND")
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
+    .helpOption("-h, --help", "explain mica, or a command")
+    .addHelpCommand(new Command("help").argument("[command]").summary("explain a command").helpGroup("The graph:"))
+    .version(packageVersion(), "-V, --version", "print the version")
+    .addHelpText("after", firstSteps);
+  for (const option of globalOptions()) program.addOption(option);
+
+  const loaders = new Map<Command, CommandEntry["load"]>();
+  for (const [heading, entries] of Object.entries(commandGroups)) {
+    for (const entry of entries) {
+      const command = program.command(entry.signature).summary(entry.summary).helpGroup(heading);
+      loaders.set(command, entry.load);
+    }
+  }
+  program.hook("preSubcommand", async (_, command) => {
+    const module = await loaders.get(command)?.();
+    module?.configure(command);
+  });
+  return program;
+}
+
+function globalOptions(): Option[] {
+  return [
+    new Option("--root <dir>", "the graph's folder").env("MICA_ROOT").default(defaultRoot),
+    new Option("--storage-opt <option>", "dm.KEY=VALUE, kept with the graph; repeatable")
+      .argParser((value: string, previous: string[]) => [...previous, value])
+      .default([], "none"),
+    new Option("--format <format>", "how to answer").choices(["table", "json"]),
+    new Option("--json", "the same as --format json"),
+  ];
+}

@@ -1,0 +1,49 @@
+import type { ImportProgress } from "../index.ts";
+import type { SingleBar } from "cli-progress";
+
+/** Shows how far an import is, one bar a layer, on a terminal's stderr. */
+export interface ImportBars {
+  show: (event: ImportProgress) => void;
+  stop: () => void;
+}
+
+/** @returns undefined where nobody watches: stderr is no terminal */
+export async function importBars(): Promise<ImportBars | undefined> {
+  if (!process.stderr.isTTY) return undefined;
+  const { default: progress } = await import("cli-progress");
+  const bars = new progress.MultiBar(
+    {
+      stream: process.stderr,
+      format: "  layer {layer}/{layers} {bar} {percentage}% {what}",
+      barsize: 30,
+      hideCursor: true,
+      clearOnComplete: false,
+      stopOnComplete: false,
+      gracefulExit: false,
+    },
+    progress.Presets.shades_classic,
+  );
+  const byLayer = new Map<number, SingleBar>();
+  const barOf = (layer: number, layers: number): SingleBar => {
+    let bar = byLayer.get(layer);
+    if (bar === undefined) {
+      bar = bars.create(1, 0, { layer, layers, what: "" });
+      byLayer.set(layer, bar);
+    }
+    return bar;
+  };
+  return {
+    show: (event) => {
+      if (event.kind === "source") return;
+      const bar = barOf(event.layer, event.layers);
+      if (event.kind === "layer") {
+        bar.setTotal(event.totalBytes ?? event.bytes + 1);
+        bar.update(event.bytes, { what: "" });
+      } else {
+        bar.setTotal(1);
+        bar.update(1, { what: event.shared ? "already here" : "done" });
+      }
+    },
+    stop: () => bars.stop(),
+  };
+}

@@ -1,0 +1,35 @@
+import { exitStatus } from "./exit-status.ts";
+import { UsageError } from "./usage-error.ts";
+
+/**
+ * Says on stderr what failed, in one or two plain lines or, with `json`, as `{"error":{"code","message"}}`.
+ * The stack is shown with MICA_DEBUG=1 only.
+ * @returns the exit status
+ */
+export function reportFailure(error: unknown, json: boolean): number {
+  const usage = error instanceof UsageError;
+  const message = messageOf(error);
+  const code = usage ? "USAGE" : codeOf(error);
+  process.stderr.write(json ? `${JSON.stringify({ error: { code, message } })}\n` : `mica: ${message}\n`);
+  if (process.env.MICA_DEBUG === "1" && error instanceof Error) process.stderr.write(`${stackOf(error)}\n`);
+  return usage ? exitStatus.usage : exitStatus.failure;
+}
+
+/** The message without what only a programmer wants: no class name, no trailing blank. */
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.trim() === "" ? "Cannot go on: an error without a message (MICA_DEBUG=1 shows where)" : text.trim();
+}
+
+function codeOf(error: unknown): string {
+  if (typeof error === "object" && error !== null && "code" in error) {
+    const { code } = error;
+    if (typeof code === "string" && code !== "") return code;
+  }
+  return "FAILED";
+}
+
+function stackOf(error: Error): string {
+  const stack = error.stack ?? error.message;
+  return error.cause instanceof Error ? `${stack}\nCaused by: ${stackOf(error.cause)}` : stack;
+}

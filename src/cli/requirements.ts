@@ -1,0 +1,35 @@
+import { constants, accessSync, existsSync, readFileSync } from "node:fs";
+
+/** What the machine lacks for the embedded device mapper: a sentence with what to do, or undefined when all is there. */
+export function missingRequirement(): string | undefined {
+  if (process.platform !== "linux") return "mica runs on Linux only.";
+  if (!mayMount()) {
+    return "this needs root (it mounts file systems and attaches loop devices). Run it again with sudo.";
+  }
+  if (!usable("/dev/fuse")) {
+    return "there is no usable /dev/fuse. Load it with `modprobe fuse`; in a container, start that with `--device /dev/fuse`.";
+  }
+  if (!usable("/dev/loop-control")) {
+    return "there is no usable /dev/loop-control. Load it with `modprobe loop`; in a container, start that with `--privileged`.";
+  }
+  return undefined;
+}
+
+const capSysAdmin = 1n << 21n;
+
+/** Root in name only (a container without CAP_SYS_ADMIN) cannot mount either. */
+function mayMount(): boolean {
+  if (process.geteuid?.() !== 0) return false;
+  const match = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"));
+  return match === null || (BigInt(`0x${match[1]}`) & capSysAdmin) !== 0n;
+}
+
+function usable(device: string): boolean {
+  if (!existsSync(device)) return false;
+  try {
+    accessSync(device, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,4 @@
+/** The line that was typed cannot be carried out as it stands: exit status 2. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
