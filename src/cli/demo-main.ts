@@ -5,6 +5,8 @@ import { humanSize } from "../graph/size.ts";
 import { nodeInImage, stageApplication, stageNodeRoot } from "./demo/node-root.ts";
 import { writeOciLayout } from "./demo/oci-layout.ts";
 import { explain, mica, micaAnswer, runShown } from "./demo/steps.ts";
+import type { ImageSummary } from "../index.ts";
+import type { ListedDevice } from "./device-index.ts";
 import { missingRequirement } from "./requirements.ts";
 
 const image = "node-demo";
@@ -41,7 +43,9 @@ async function demonstrate(root: string): Promise<void> {
 
     explain("4. Run node in the first one. Its root file system is a real block device, mounted.");
     const rootFolder = mica(root, "mount", containers[0]).trim();
-    runShown(`chroot ${rootFolder} node /app/main.mjs`, "chroot", [rootFolder, nodeInImage, "/app/main.mjs"]);
+    runShown(`chroot ${rootFolder} node /app/main.mjs`, "chroot", [rootFolder, nodeInImage, "/app/main.mjs"], {
+      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    });
 
     explain("5. What it changed: the second container and the image do not see it.");
     mica(root, "diff", containers[0]);
@@ -62,13 +66,15 @@ async function demonstrate(root: string): Promise<void> {
 /** A second run starts where the first did. Only what an earlier demonstration made is removed. */
 function forgetEarlierRun(root: string): void {
   micaAnswer(root, "info");
-  const listed = micaAnswer(root, "ls") as { containers: { name: string; mounted: boolean }[] };
-  for (const { name, mounted } of listed.containers.filter((container) => containers.includes(container.name))) {
-    if (mounted) micaAnswer(root, "umount", name);
-    micaAnswer(root, "rm", name);
+  const devices = micaAnswer(root, "ls") as ListedDevice[];
+  for (const container of containers) {
+    const device = devices.find(({ kind, names }) => kind === "container" && names.includes(container));
+    if (device === undefined) continue;
+    if (device.mountPoint !== null) micaAnswer(root, "umount", container);
+    micaAnswer(root, "rm", container);
   }
-  const images = micaAnswer(root, "images") as { name: string }[];
-  if (images.some(({ name }) => name === image)) micaAnswer(root, "rmi", image);
+  const images = micaAnswer(root, "images") as ImageSummary[];
+  if (images.some(({ references }) => references.includes(`${image}:latest`))) micaAnswer(root, "rmi", image);
 }
 
 function sayWhatIsNext(root: string, rootFolder: string): void {

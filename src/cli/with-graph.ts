@@ -48,9 +48,9 @@ export function graphExists(root: string): boolean {
 /** An option that cannot be read is wrong usage, unlike one that this graph cannot follow. */
 async function refuseBadOptions(storageOptions: string[]): Promise<void> {
   if (storageOptions.length === 0) return;
-  const { parseStorageOptions } = await import("../graph/parse-storage-options.ts");
+  const { parseStorageOptions, splitStorageOptions } = await import("../graph/parse-storage-options.ts");
   try {
-    parseStorageOptions(storageOptions);
+    parseStorageOptions(splitStorageOptions(storageOptions));
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }

@@ -13,9 +13,9 @@ export function explain(text: string): void {
  * @returns what it printed
  * @throws when it fails
  */
-export function runShown(shown: string, program: string, args: string[]): string {
+export function runShown(shown: string, program: string, args: string[], environment = process.env): string {
   process.stdout.write(`${bold(`$ ${shown}`)}\n`);
-  const output = runProgram(shown, program, args);
+  const output = runProgram(shown, program, args, environment);
   process.stdout.write(output);
   return output;
 }
@@ -35,8 +35,8 @@ function micaCommand(root: string, args: string[]): [program: string, args: stri
   return [process.execPath, [packageFile("dist/mica.js"), "--root", root, ...args]];
 }
 
-function runProgram(shown: string, program: string, args: string[]): string {
-  const result = spawnSync(program, args, { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8" });
+function runProgram(shown: string, program: string, args: string[], env = process.env): string {
+  const result = spawnSync(program, args, { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8", env });
   if (result.error) throw new Error(`Cannot run \`${shown}\`: ${result.error.message}`);
   if (result.status !== 0) throw new Error(`\`${shown}\` ended with status ${result.status ?? result.signal ?? "?"}`);
   return result.stdout;
