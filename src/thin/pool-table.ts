@@ -39,8 +39,9 @@ const features = [
  * @throws ThinError EINVAL that names the field at fault
  */
 export function parsePoolTable(line: string): ThinPoolTable {
-  const words = line.trim().split(/\s+/);
-  const [start, sectors, target, metadataDevice, dataDevice, block, lowWater, count, ...names] = words;
+  const words: (string | undefined)[] = line.trim().split(/\s+/);
+  const [start, sectors, target, metadataDevice, dataDevice, block, lowWater, count] = words;
+  const names = words.slice(8);
   if (target !== "thin-pool") throw refused(line, `its target is '${target ?? ""}', not thin-pool`);
   if (start !== "0") throw refused(line, "it does not start at sector 0");
   if (metadataDevice === undefined || dataDevice === undefined || block === undefined || lowWater === undefined) {
@@ -57,7 +58,7 @@ export function parsePoolTable(line: string): ThinPoolTable {
     throw refused(line, `'${count ?? ""}' is not the number of features that follow`);
   }
   const known = new Set<string>(features.map(([name]) => name));
-  for (const name of names) if (!known.has(name)) throw refused(line, `no such pool feature: '${name}'`);
+  for (const name of names) if (!known.has(name ?? "")) throw refused(line, `no such pool feature: '${name ?? ""}'`);
   return {
     sectors: length,
     metadataDevice,

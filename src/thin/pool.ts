@@ -1,17 +1,23 @@
+import { BlockWriter } from "./block-writer.ts";
+import { ThinError } from "./errors.ts";
+import { FileDataDevice } from "./file-data-device.ts";
 import type { ThinMetadata } from "./metadata.ts";
+import { needsCommit } from "./pool-core.ts";
+import type { PoolCore } from "./pool-core.ts";
+import { executePoolMessage, parsePoolMessage } from "./pool-message.ts";
+import { poolMode } from "./pool-mode.ts";
+import type { PoolMode } from "./pool-mode.ts";
+import { dataBlocksOf, openPoolCore, requireDataDevice, requireSameGeometry } from "./pool-opening.ts";
+import type { PoolOptions } from "./pool-opening.ts";
+import { replayJournal } from "./pool-replay.ts";
+import type { ActiveVolume } from "./pool-session.ts";
+import { poolStatus, volumeStatus } from "./pool-status.ts";
 import type { ThinPoolTable } from "./pool-table.ts";
-import type { ThinVolume } from "./volume.ts";
+import { ThinVolume } from "./volume.ts";
+import { errnoName } from "../linux/system-error.ts";
 
-/** How to open a pool. */
-export interface PoolOptions {
-  readonly metadataPath: string;
-  readonly dataPath: string;
-  readonly table: ThinPoolTable;
-  /** A file on tmpfs (its folder must exist). Without one an engine crash loses what was not flushed. */
-  readonly journalPath?: string;
-  /** Monotonic milliseconds; default performance.now. */
-  readonly now?: () => number;
-}
+export type { ActiveVolume } from "./pool-session.ts";
+export type { PoolOptions } from "./pool-opening.ts";
 
 /** How to activate a volume. */
 export interface ActivateOptions {
@@ -23,93 +29,303 @@ export interface ActivateOptions {
   readonly requestId?: string;
 }
 
-/** An active volume as `Pool.active` lists it. */
-export interface ActiveVolume {
-  readonly id: number;
-  readonly sizeSectors: number;
-  readonly tag: string;
-  readonly externalOriginPath: string | undefined;
-}
+/** An answer that outweighs this in the journal is worth a new journal. */
+const journalLimitBytes = 1024 * 1024;
 
-const unwritten = (..._: unknown[]): never => {
-  throw new Error("not written yet");
-};
-
-/** A thin pool: devices, messages, modes. One thread owns it; everything is synchronous. */
+/**
+ * A thin pool: its devices, messages and modes, with dm-thin's semantics. One thread owns it; everything is
+ * synchronous.
+ */
 export class Pool {
-  /** For reading only (usage, owners, details): changes go through the pool. */
-  readonly metadata!: ThinMetadata;
-  table!: ThinPoolTable;
-  /** Changes when queued requests should be repeated. */
-  retryGeneration = 0;
-  /** Counts what the kernel would raise a device-mapper event for: low water mark, mode changes. */
-  events = 0;
+  readonly #core: PoolCore;
+  readonly #writer: BlockWriter;
+  readonly #volumes = new Map<number, ThinVolume>();
 
+  /** Formats an empty metadata device, replays a crashed engine's journal (its volumes are active again), grows. */
   static open(options: PoolOptions): Pool {
-    return unwritten(options);
+    const core = openPoolCore(options);
+    try {
+      return new Pool(core);
+    } catch (error) {
+      core.journal.close();
+      core.metadata.close();
+      core.data.close();
+      throw error;
+    }
   }
+
+  private constructor(core: PoolCore) {
+    this.#core = core;
+    this.#writer = new BlockWriter(core);
+    const replayed = replayJournal(core);
+    if (replayed > 0) core.log("info", `Replayed ${replayed} changes that the engine before had not committed`);
+    if (core.metadata.needsCheck && core.metadata.changed) core.metadata.abort();
+    for (const volume of [...core.session.active.values()]) this.#revive(volume);
+    this.#grow();
+    // A commit that changes something begins the journal anew by itself; before that, the old one must stay.
+    if (core.metadata.changed) core.commit();
+    else core.startJournal();
+    if (core.table.readOnly) core.setMode(poolMode.readOnly);
+  }
+
+  /** For reading only (usage, owners, details): changes go through the pool. */
+  get metadata(): ThinMetadata {
+    return this.#core.metadata;
+  }
+
+  get table(): ThinPoolTable {
+    return this.#core.table;
+  }
+
+  get mode(): PoolMode {
+    return this.#core.mode;
+  }
+
+  /** Changes when queued requests should be repeated. */
+  get retryGeneration(): number {
+    return this.#core.retryGeneration;
+  }
+
+  /** Counts what the kernel would raise a device-mapper event for: low water marks, mode changes. */
+  get events(): number {
+    return this.#core.events;
+  }
+
   /**
-   * Carries out a kernel message. With `requestId` the answer is remembered in the same journal record (`answerOf`).
-   * @throws ThinError EEXIST, ENODATA, EBUSY, EINVAL, EOPNOTSUPP (read-only pool)
+   * Carries out a kernel message and commits it. With `requestId` the answer is remembered in the same journal record.
+   *
+   * @throws ThinError EEXIST, ENODATA, EBUSY, EINVAL; EOPNOTSUPP when the pool is read-only
    */
   message(line: string, requestId?: string): string {
-    return unwritten(line, requestId);
+    const core = this.#core;
+    const message = parsePoolMessage(line);
+    if (core.mode >= poolMode.outOfMetadataSpace) {
+      throw new ThinError("EOPNOTSUPP", `Cannot '${line}': the pool is read-only or failed`);
+    }
+    if (message.kind === "delete" && this.#volumes.has(message.id)) {
+      throw new ThinError("EBUSY", `Cannot delete thin device ${message.id}: it is active`);
+    }
+    const status = core.readinessToUnmap();
+    if (status === needsCommit) this.#require(core.commitForSpace(), line);
+    // The snapshot begins with a commit of its own, which must have its journal begun before the message's record.
+    if (message.kind === "reserve_metadata_snap") this.#require(core.commit(), line);
+    try {
+      executePoolMessage(core.metadata, message, core.flushData);
+    } catch (error) {
+      if (error instanceof ThinError) throw error;
+      this.#require(core.metadataFailed(line, error), line);
+    }
+    core.touch();
+    const answer = "";
+    core.session.remember(requestId, answer);
+    core.journal.append({ kind: "message", line, answer, ...(requestId === undefined ? {} : { requestId }) });
+    const committed = core.commit();
+    if (committed !== 0) core.session.forget(requestId);
+    this.#require(committed, line);
+    return answer;
   }
-  /** @throws ThinError ENODATA (no such device), EBUSY (active already) */
+
+  /** @throws ThinError ENODATA (no such device), EBUSY (active already), EINVAL */
   activate(id: number, sizeSectors: number, options: ActivateOptions): ThinVolume {
-    return unwritten(id, sizeSectors, options);
+    if (this.#volumes.has(id)) throw new ThinError("EBUSY", `Cannot activate thin device ${id}: it is active`);
+    if (this.mode === poolMode.fail) {
+      throw new ThinError("EINVAL", `Cannot activate thin device ${id}: the pool has failed`);
+    }
+    const { tag, requestId, externalOriginPath } = options;
+    const entry: ActiveVolume = { id, sizeSectors, tag, externalOriginPath };
+    const volume = this.#open(entry);
+    try {
+      this.#recordActive(entry, requestId);
+    } catch (error) {
+      this.#shut(volume);
+      throw error;
+    }
+    return volume;
   }
+
   /** @throws ThinError ENODATA when it is not active */
-  deactivate(id: number, options: { requestId?: string } = {}): void {
-    unwritten(id, options);
+  deactivate(id: number, options: { readonly requestId?: string } = {}): void {
+    const volume = this.#active(id, "deactivate");
+    const { requestId } = options;
+    this.#core.session.active.delete(id);
+    this.#core.session.remember(requestId, "");
+    this.#recorded(
+      this.#core.journal.append({ kind: "deactivate", id, ...(requestId === undefined ? {} : { requestId }) }),
+    );
+    this.#shut(volume);
   }
+
   /** @throws ThinError ENODATA when it is not active */
-  resizeVolume(id: number, sizeSectors: number, options: { requestId?: string } = {}): void {
-    unwritten(id, sizeSectors, options);
+  resizeVolume(id: number, sizeSectors: number, options: { readonly requestId?: string } = {}): void {
+    const volume = this.#active(id, "resize");
+    const entry = this.#core.session.active.get(id);
+    if (entry !== undefined) this.#recordActive({ ...entry, sizeSectors }, options.requestId);
+    volume.sizeBytes = sizeSectors * 512;
   }
+
   volume(id: number): ThinVolume | undefined {
-    return unwritten(id);
+    return this.#volumes.get(id);
   }
+
   active(): ActiveVolume[] {
-    return unwritten();
+    return [...this.#core.session.active.values()];
   }
-  /** Puts another table in force: features, growth of data (table.sectors) and metadata (device size). */
-  reload(table: ThinPoolTable, options: { requestId?: string } = {}): void {
-    unwritten(table, options);
+
+  /**
+   * Puts another table in force: features, growth of data (to the table's length) and metadata (to its device's size).
+   *
+   * @throws ThinError EINVAL when the new table does not fit the pool
+   */
+  reload(table: ThinPoolTable, options: { readonly requestId?: string } = {}): void {
+    const core = this.#core;
+    core.data.refreshSize();
+    requireDataDevice(core.data, table);
+    requireSameGeometry(core.metadata, table);
+    core.commit();
+    core.table = table;
+    core.rearmEvents();
+    core.setMode(table.readOnly ? poolMode.readOnly : poolMode.write);
+    core.errorIfNoSpace = table.errorIfNoSpace;
+    this.#grow();
+    core.commit();
+    core.retryQueued();
+    if (options.requestId !== undefined) this.rememberAnswer(options.requestId, "");
   }
+
   /** Makes everything acknowledged durable: 0 or a negative errno. */
   commit(): number {
-    return unwritten();
+    return this.#core.commit();
   }
+
   /** To be called at `nextDeadlineMs()` or later: commits, time-outs, retries. */
-  tick(nowMs?: number): void {
-    unwritten(nowMs);
+  tick(nowMs: number = this.#core.now()): void {
+    this.#core.tick(nowMs);
   }
+
   /** When `tick` has something to do, on the clock of `now`; Infinity when nothing waits. */
   nextDeadlineMs(): number {
-    return unwritten();
+    return this.#core.nextDeadlineMs();
   }
+
   /** The kernel's status parameters of the pool. */
   status(): string {
-    return unwritten();
+    return poolStatus(this.#core);
   }
-  /** The kernel's status parameters of a thin device; the device must be active (ENODATA). */
+
+  /** The kernel's status parameters of an active thin device. @throws ThinError ENODATA when it is not active */
   volumeStatus(id: number): string {
-    return unwritten(id);
+    return volumeStatus(this.#core, this.#active(id, "read the status of").mapping);
   }
+
   /** Keeps the answer of a control request over a crash, with the last 64. */
   rememberAnswer(requestId: string, answer: string): void {
-    unwritten(requestId, answer);
+    this.#core.session.remember(requestId, answer);
+    this.#recorded(this.#core.journal.append({ kind: "answer", requestId, answer }));
   }
+
   answerOf(requestId: string): string | undefined {
-    return unwritten(requestId);
+    return this.#core.session.answerOf(requestId);
   }
-  /** Commits, removes the journal, closes the files. @returns 0 or the negative errno of the commit. */
+
+  /** Commits, removes the journal, closes the files. @returns 0 or the negative errno of the commit */
   close(): number {
-    return unwritten();
+    const status = this.#core.commit();
+    if (status === 0) this.#core.journal.remove();
+    this.abandon();
+    return status;
   }
-  /** Closes the files as a crash would: no commit, journal kept. */
+
+  /** Closes the files as a crash would: no commit, the journal stays. */
   abandon(): void {
-    unwritten();
+    for (const volume of this.#volumes.values()) volume.origin?.close();
+    this.#volumes.clear();
+    this.#core.journal.close();
+    this.#core.metadata.close();
+    this.#core.data.close();
+  }
+
+  #grow(): void {
+    const { metadata, table, mode, log } = this.#core;
+    const dataBlocks = dataBlocksOf(table);
+    const metadataBlocks = metadata.metadataDeviceBlocks;
+    if (dataBlocks <= metadata.dataBlocks && metadataBlocks <= metadata.metadataBlocks) return;
+    if (mode >= poolMode.readOnly) {
+      log("warn", "The pool cannot grow while it is read-only");
+      return;
+    }
+    try {
+      if (metadataBlocks > metadata.metadataBlocks) metadata.resizeMetadata(metadataBlocks);
+      if (dataBlocks > metadata.dataBlocks) metadata.resizeData(dataBlocks);
+      this.#core.touch();
+    } catch (error) {
+      this.#require(this.#core.metadataFailed("grow", error), "grow the pool");
+    }
+  }
+
+  #open(entry: ActiveVolume): ThinVolume {
+    const { metadata } = this.#core;
+    const mapping = metadata.openDevice(entry.id);
+    const { externalOriginPath } = entry;
+    try {
+      const origin = externalOriginPath === undefined ? undefined : new FileDataDevice(externalOriginPath, "read-only");
+      const volume = new ThinVolume(this.#core, this.#writer, mapping, entry.sizeSectors * 512, origin);
+      this.#volumes.set(entry.id, volume);
+      this.#core.members.set(entry.id, volume);
+      return volume;
+    } catch (error) {
+      metadata.closeDevice(entry.id);
+      throw error;
+    }
+  }
+
+  /** Activates what the engine before had active. */
+  #revive(entry: ActiveVolume): void {
+    try {
+      this.#open(entry);
+    } catch (error) {
+      this.#core.session.active.delete(entry.id);
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#core.log("error", `Cannot activate thin device ${entry.id} again: ${reason}`);
+    }
+  }
+
+  #shut(volume: ThinVolume): void {
+    this.#volumes.delete(volume.id);
+    this.#core.members.delete(volume.id);
+    volume.origin?.close();
+    this.#core.metadata.closeDevice(volume.id);
+  }
+
+  #active(id: number, what: string): ThinVolume {
+    const volume = this.#volumes.get(id);
+    if (volume === undefined) throw new ThinError("ENODATA", `Cannot ${what} thin device ${id}: it is not active`);
+    return volume;
+  }
+
+  #recordActive(entry: ActiveVolume, requestId: string | undefined): void {
+    const { id, sizeSectors, tag, externalOriginPath } = entry;
+    this.#core.session.active.set(id, entry);
+    this.#core.session.remember(requestId, "");
+    this.#recorded(
+      this.#core.journal.append({
+        kind: "activate",
+        id,
+        sizeSectors,
+        tag,
+        ...(externalOriginPath === undefined ? {} : { origin: externalOriginPath }),
+        ...(requestId === undefined ? {} : { requestId }),
+      }),
+    );
+  }
+
+  /** The session changed: where its record was refused, or the journal grew long, a new journal tells all of it. */
+  #recorded(status: number): void {
+    if (status === 0 && this.#core.journal.sizeBytes < journalLimitBytes) return;
+    if (this.#core.commit() === 0) this.#core.startJournal();
+  }
+
+  #require(status: number, what: string): void {
+    if (status === 0) return;
+    throw new ThinError(errnoName(Math.abs(status)), `Cannot ${what}: the pool could not commit it`);
   }
 }
