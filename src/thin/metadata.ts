@@ -1,167 +1,499 @@
-import type { DeviceMapping } from "./device-mapping.ts";
+import { createHash } from "node:crypto";
+import { mostMetadataBitmaps } from "../persistent-data/bitmap-index.ts";
+import { BlockCache } from "../persistent-data/block-cache.ts";
+import { type BlockFile, openBlockFile } from "../persistent-data/block-file.ts";
+import { superblockKind } from "../persistent-data/block-kind.ts";
+import { seal } from "../persistent-data/block-seal.ts";
+import { Block } from "../persistent-data/block.ts";
+import { entriesPerPage } from "../persistent-data/count-page.ts";
+import { MetadataError } from "../persistent-data/metadata-error.ts";
+import { noSpaceMap } from "../persistent-data/space-map.ts";
+import { largestTime } from "./block-time.ts";
+import { DeviceMapping, type MappingContext } from "./device-mapping.ts";
+import type { DeviceDetails, DeviceRecord } from "./device-record.ts";
+import { DeviceTable } from "./device-table.ts";
+import { ThinError } from "./errors.ts";
+import { MappingChunks } from "./mapping-chunks.ts";
+import { dropMetadataSnapshot, takeMetadataSnapshot } from "./metadata-snapshot.ts";
+import { type MetadataTrees, openTrees } from "./metadata-trees.ts";
+import {
+  readSuperblock,
+  setNeedsCheckFlag,
+  type Superblock,
+  superblockLocation,
+  verifySuperblock,
+  writeSuperblock,
+} from "./superblock.ts";
 
-/** A thin device as the details tree records it. */
-export interface DeviceDetails {
-  readonly id: number;
-  readonly mappedBlocks: number;
-  readonly transactionId: number;
-  readonly creationTime: number;
-  readonly snapshottedTime: number;
+export type { DeviceDetails };
+
+/** The largest metadata device that the format can use, in blocks of 4 KiB: about 15.9 GiB. */
+export const mostMetadataBlocks = mostMetadataBitmaps * entriesPerPage;
+
+/** Fewer metadata blocks than this cannot hold even an empty pool and one change to it. */
+const leastMetadataBlocks = 32;
+
+/** Thin device ids have 24 bits. */
+const mostDevices = 2 ** 24;
+
+/** What to format a pool's metadata for. */
+export interface FormatOptions {
+  /** Sectors of 512 bytes a data block. */
+  readonly dataBlockSize: number;
+  readonly dataBlocks: number;
 }
 
-const unwritten = (..._: unknown[]): never => {
-  throw new Error("not written yet");
-};
-
-/** Everything durable of a thin pool. Synchronous. Units: sectors of 512 bytes, data blocks, metadata blocks of 4 KiB. */
+/**
+ * Everything durable of a thin pool, in the kernel's format. Synchronous. Units: sectors of 512 bytes, data blocks,
+ * metadata blocks of 4 KiB. Changes are in memory until `commit`. After a MetadataError in a change, call `abort`.
+ */
 export class ThinMetadata {
-  /** Writes the metadata of an empty pool over whatever `path` holds and opens it. */
-  static format(path: string, options: { dataBlockSize: number; dataBlocks: number }): ThinMetadata {
-    return unwritten(path, options);
+  readonly #file: BlockFile;
+  readonly #cache: BlockCache;
+  readonly #open = new Map<number, DeviceMapping>();
+  readonly #context: MappingContext;
+  /** The superblock as it was committed last. */
+  #committed = new Block(superblockLocation);
+  /** The superblock to be committed, but for the roots. */
+  #superblock!: Superblock;
+  #superblockChanged = false;
+  #trees!: MetadataTrees;
+  #table!: DeviceTable;
+
+  private constructor(file: BlockFile) {
+    this.#file = file;
+    this.#cache = new BlockCache(file);
+    const trees = () => this.#trees;
+    const table = () => this.#table;
+    const time = () => this.#superblock.time;
+    this.#context = {
+      chunks: new MappingChunks(),
+      get trees() {
+        return trees();
+      },
+      get table() {
+        return table();
+      },
+      get time() {
+        return time();
+      },
+    };
   }
+
+  /** Writes the metadata of an empty pool over whatever `path` holds, and opens it. */
+  static format(path: string, options: FormatOptions): ThinMetadata {
+    return ThinMetadata.formatOn(openBlockFile(path), options);
+  }
+
+  /** As `format`, wherever the blocks are kept. */
+  static formatOn(file: BlockFile, options: FormatOptions): ThinMetadata {
+    const metadata = new ThinMetadata(file);
+    metadata.#format(options);
+    return metadata;
+  }
+
+  /** Opens a pool's metadata. @throws {MetadataError} naming what is damaged */
   static open(path: string, options: { readOnly?: boolean } = {}): ThinMetadata {
-    return unwritten(path, options);
+    const file = openBlockFile(path, options);
+    try {
+      return ThinMetadata.openOn(file);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
   }
+
+  /** As `open`, wherever the blocks are kept. */
+  static openOn(file: BlockFile): ThinMetadata {
+    const metadata = new ThinMetadata(file);
+    metadata.#load();
+    return metadata;
+  }
+
   /** Whether the first 4 KiB are zero, which asks the pool to format it. */
   static isEmpty(path: string): boolean {
-    return unwritten(path);
+    const file = openBlockFile(path, { readOnly: true });
+    try {
+      const first = new Block(superblockLocation);
+      file.read(superblockLocation, first.bytes);
+      return first.words.every((word) => word === 0);
+    } finally {
+      file.close();
+    }
   }
 
-  readonly readOnly: boolean = false;
+  get readOnly(): boolean {
+    return this.#file.readOnly;
+  }
+  /** Version of the format, 1 or 2. */
+  get version(): number {
+    return this.#superblock.version;
+  }
   /** Sectors a data block. */
   get dataBlockSize(): number {
-    return unwritten();
-  }
-  get version(): number {
-    return unwritten();
+    return this.#superblock.dataBlockSizeSectors;
   }
   get transactionId(): number {
-    return unwritten();
+    return this.#superblock.transactionId;
   }
+  /** Counts the snapshots taken. */
   get time(): number {
-    return unwritten();
+    return this.#superblock.time;
   }
   get needsCheck(): boolean {
-    return unwritten();
+    return this.#superblock.needsCheck;
   }
   /** Metadata block of the metadata snapshot, 0 when there is none. */
   get heldRoot(): number {
-    return unwritten();
+    return this.#superblock.heldRoot;
   }
   /** Whether there is anything to commit. */
   get changed(): boolean {
-    return unwritten();
+    const { data, metadata } = this.#trees;
+    return (
+      this.#superblockChanged ||
+      this.#table.changes > 0 ||
+      metadata.counts.dirtyPages.size > 0 ||
+      data.counts.dirtyPages.size > 0 ||
+      this.#cache.dirtyBlocks > 0
+    );
   }
   get dataBlocks(): number {
-    return unwritten();
+    return this.#trees.data.counts.blocks;
   }
   get allocatedDataBlocks(): number {
-    return unwritten();
+    return this.#trees.data.counts.allocated;
   }
   /** Free data blocks, those included that only the next commit makes usable. */
   get freeDataBlocks(): number {
-    return unwritten();
+    return this.dataBlocks - this.allocatedDataBlocks;
   }
   get metadataBlocks(): number {
-    return unwritten();
+    return this.#trees.metadata.counts.blocks;
   }
   get allocatedMetadataBlocks(): number {
-    return unwritten();
+    return this.#trees.metadata.counts.allocated;
   }
+  /** Free metadata blocks, those included that only the next commit makes usable. */
   get freeMetadataBlocks(): number {
-    return unwritten();
+    return this.metadataBlocks - this.allocatedMetadataBlocks;
   }
-  /** Size of the metadata device now, in metadata blocks, clamped to what the format can use: the argument for resizeMetadata. */
+  /** Size of the metadata device now, in metadata blocks, as far as the format can use it: for `resizeMetadata`. */
   get metadataDeviceBlocks(): number {
-    return unwritten();
-  }
-  /** Hex digest that identifies the committed superblock. The needs_check flag and the checksum field do not count. */
-  superblockChecksum(): string {
-    return unwritten();
+    return Math.min(this.#file.sizeBlocks(), mostMetadataBlocks);
   }
 
+  /** Hex digest that identifies the committed superblock; the needs_check flag and the checksum do not count. */
+  superblockChecksum(): string {
+    const copy = new Block(superblockLocation);
+    copy.words.set(this.#committed.words);
+    setNeedsCheckFlag(copy, false);
+    return createHash("sha256").update(copy.payload).digest("hex");
+  }
+
+  /** Makes an empty device. @throws {ThinError} EEXIST */
   createThin(id: number): void {
-    unwritten(id);
+    this.#checkNew(id);
+    const root = this.#trees.mappings.create();
+    this.#table.add(this.#newRecord(id, root, 0));
   }
+
+  /** Makes a device that shares all of another's blocks, at the same cost whatever that has. @throws {ThinError} */
   createSnapshot(id: number, origin: number): void {
-    unwritten(id, origin);
+    this.#checkNew(id);
+    const record = this.#known(origin);
+    if (this.time >= largestTime) {
+      throw new ThinError(
+        "EOVERFLOW",
+        `Cannot snapshot thin device ${origin}: the pool has taken 2^24 snapshots, all the format can tell apart`,
+      );
+    }
+    this.#superblock.time++;
+    this.#superblockChanged = true;
+    this.#open.get(origin)?.forgetLeaf();
+    this.#trees.transaction.increment(record.root);
+    this.#table.add(this.#newRecord(id, record.root, record.mappedBlocks));
+    record.snapshottedTime = this.time;
+    this.#table.touch(record);
   }
-  /** EBUSY while open. @param onFreed told each data block whose last reference went. */
+
+  /**
+   * Deletes a device.
+   * @param onFreed told each data block whose last reference went; it may be allocated again after the next commit
+   * @throws {ThinError} ENODATA; EBUSY while it is open
+   */
   deleteThin(id: number, onFreed?: (dataBlock: number) => void): void {
-    unwritten(id, onFreed);
+    this.#checkWritable();
+    const record = this.#known(id);
+    if (this.#open.has(id))
+      throw new ThinError("EBUSY", `Cannot delete thin device ${id}: it is active. Deactivate it first.`);
+    this.#trees.onFreed = onFreed;
+    try {
+      this.#table.delete(record);
+    } finally {
+      this.#trees.onFreed = undefined;
+    }
   }
+
+  /** @throws {ThinError} EINVAL if the pool's transaction is not `current` */
   setTransactionId(current: number, next: number): void {
-    unwritten(current, next);
+    this.#checkWritable();
+    if (current !== this.transactionId) {
+      throw new ThinError(
+        "EINVAL",
+        `Cannot set the transaction id to ${next}: it is ${this.transactionId} now, not ${current}`,
+      );
+    }
+    this.#superblock.transactionId = next;
+    this.#superblockChanged = true;
   }
-  /** Commits first (hence `flushData`), then takes the snapshot, which the next commit makes durable. EBUSY when there is one. */
+
+  /** Commits, then holds on to the state committed. The next commit makes that durable. @throws {ThinError} EBUSY */
   reserveMetadataSnapshot(flushData: () => void): void {
-    unwritten(flushData);
+    this.#checkWritable();
+    if (this.heldRoot !== 0) {
+      throw new ThinError("EBUSY", "Cannot reserve a metadata snapshot: there is one already. Release it first.");
+    }
+    this.commit(flushData);
+    this.#superblock.heldRoot = takeMetadataSnapshot(this.#trees, this.#committed);
+    this.#superblockChanged = true;
   }
-  /** EINVAL when there is none. */
+
+  /** @throws {ThinError} EINVAL when there is none */
   releaseMetadataSnapshot(): void {
-    unwritten();
+    this.#checkWritable();
+    if (this.heldRoot === 0) throw new ThinError("EINVAL", "Cannot release the metadata snapshot: there is none");
+    dropMetadataSnapshot(this.#trees, this.heldRoot);
+    this.#superblock.heldRoot = 0;
+    this.#superblockChanged = true;
   }
+
   has(id: number): boolean {
-    return unwritten(id);
+    return this.#table.get(id) !== undefined;
   }
+
   /** All devices by ascending id, uncommitted changes included. */
   details(): IterableIterator<DeviceDetails> {
-    return unwritten();
-  }
-  detailsOf(id: number): DeviceDetails | undefined {
-    return unwritten(id);
-  }
-  /** ENODATA when there is no such device. Opening twice gives the same object; stays valid over commit and abort. */
-  openDevice(id: number): DeviceMapping {
-    return unwritten(id);
-  }
-  closeDevice(id: number): void {
-    unwritten(id);
+    return this.#table.all();
   }
 
-  /** A free data block, its reference count now 1; -1 when none is usable (try again after a commit if freeDataBlocks > 0). */
+  detailsOf(id: number): DeviceDetails | undefined {
+    return this.#table.get(id);
+  }
+
+  /** Opens a device; again gives the same object. It stays valid over commit and abort. @throws {ThinError} ENODATA */
+  openDevice(id: number): DeviceMapping {
+    const known = this.#open.get(id);
+    if (known !== undefined) return known;
+    const mapping = new DeviceMapping(this.#context, this.#known(id));
+    this.#open.set(id, mapping);
+    return mapping;
+  }
+
+  closeDevice(id: number): void {
+    this.#open.get(id)?.reset(undefined);
+    this.#open.delete(id);
+  }
+
+  /** A free data block, its count now 1; -1 when none is usable: if `freeDataBlocks` is not 0, a commit helps. */
   allocateDataBlock(): number {
-    return unwritten();
+    return this.#trees.data.counts.allocate();
   }
-  /** Takes this very block, as the journal tells. ThinError EINVAL when it is in use. */
+
+  /** Takes this very block, as the journal tells. @throws {ThinError} EINVAL when it is in use */
   allocateDataBlockAt(dataBlock: number): void {
-    unwritten(dataBlock);
+    const { counts } = this.#trees.data;
+    if (counts.get(dataBlock) !== 0)
+      throw new ThinError("EINVAL", `Cannot allocate data block ${dataBlock}: it is in use`);
+    counts.increment(dataBlock);
   }
-  /** Gives back a block from allocateDataBlock that was not mapped after all. */
+
+  /** Gives back a block from `allocateDataBlock` that was not mapped after all. */
   releaseDataBlock(dataBlock: number): void {
-    unwritten(dataBlock);
+    this.#trees.data.counts.decrement(dataBlock);
   }
+
   dataReferenceCount(dataBlock: number): number {
-    return unwritten(dataBlock);
+    return this.#trees.data.counts.get(dataBlock);
   }
-  /** Whether fewer metadata blocks are free than one more operation and its commit could need. */
+
+  /** Whether fewer metadata blocks are usable than one more change and its commit could need. */
   metadataLow(): boolean {
-    return unwritten();
+    const { data, metadata } = this.#trees;
+    // As the kernel's reserve, and what the commit will need: a bitmap for each page of counts changed (one more change
+    // can touch as many as a leaf has entries), a node for each device changed.
+    const reserve = Math.max(16, Math.min(1024, Math.floor(this.metadataBlocks / 10)));
+    const pages = Math.min(data.counts.pages, data.counts.dirtyPages.size + 252);
+    return metadata.counts.usable < reserve + pages + this.#table.changes;
   }
-  /** Grows (ThinError EINVAL when asked to shrink). */
+
+  /** Grows the data space. @throws {ThinError} EINVAL when asked to shrink */
   resizeData(blocks: number): void {
-    unwritten(blocks);
+    this.#extend("data", blocks);
   }
+
+  /** Grows the metadata space. @throws {ThinError} EINVAL when asked to shrink, or beyond the device */
   resizeMetadata(blocks: number): void {
-    unwritten(blocks);
+    if (blocks > this.metadataDeviceBlocks) {
+      throw new ThinError(
+        "EINVAL",
+        `Cannot grow the metadata to ${blocks} blocks: the device has ${this.metadataDeviceBlocks} that can be used`,
+      );
+    }
+    this.#extend("metadata", blocks);
   }
-  /** Flushes data, writes metadata, flushes, writes the superblock, flushes. Does only `flushData` when nothing changed. */
+
+  /**
+   * Makes every change durable: flushes the data, writes metadata blocks that nothing committed refers to, flushes, writes
+   * the superblock, flushes. Cut off anywhere, the medium has the old state or the new one.
+   */
   commit(flushData: () => void): void {
-    unwritten(flushData);
+    flushData();
+    if (!this.changed) return;
+    this.#checkWritable();
+    const { data, metadata } = this.#trees;
+    this.#table.write();
+    data.write();
+    metadata.write();
+    this.#cache.writeDirty();
+    this.#file.flush();
+    const next = new Block(superblockLocation);
+    next.words.set(this.#committed.words);
+    writeSuperblock(next, {
+      ...this.#superblock,
+      dataSpaceMap: data.root,
+      metadataSpaceMap: metadata.root,
+      mappingRoot: this.#table.mappingRoot,
+      detailsRoot: this.#table.detailsRoot,
+      metadataBlocks: metadata.counts.blocks,
+    });
+    this.#writeSuperblock(next);
+    this.#superblockChanged = false;
+    data.counts.endTransaction();
+    metadata.counts.endTransaction();
+    this.#table.prune((id) => this.#open.has(id));
   }
-  /** Forgets what was not committed. Open devices stay open, save those that exist no more (their lookups throw ENODATA). */
+
+  /** Forgets what was not committed. Open devices stay open; those that exist no more answer ENODATA. */
   abort(): void {
-    unwritten();
+    this.#cache.clear();
+    this.#load();
+    for (const mapping of this.#open.values()) mapping.reset(this.#table.get(mapping.id));
   }
-  /** Sets the flag in the committed superblock, at once, and commits nothing else. */
+
+  /** Asks for a check before the pool is used again: at once, committing nothing else. */
   setNeedsCheck(): void {
-    unwritten();
+    this.#writeNeedsCheck(true);
   }
+
+  /** Says that the metadata was checked: at once, committing nothing else. */
   clearNeedsCheck(): void {
-    unwritten();
+    this.#writeNeedsCheck(false);
   }
+
   /** Closes the file without a commit. */
   close(): void {
-    unwritten();
+    this.#file.close();
+  }
+
+  #writeNeedsCheck(needsCheck: boolean): void {
+    this.#checkWritable();
+    this.#superblock.needsCheck = needsCheck;
+    const next = new Block(superblockLocation);
+    next.words.set(this.#committed.words);
+    setNeedsCheckFlag(next, needsCheck);
+    this.#writeSuperblock(next);
+  }
+
+  #writeSuperblock(superblock: Block): void {
+    seal(superblock, superblockKind);
+    this.#file.write(superblockLocation, [superblock.bytes]);
+    this.#file.flush();
+    this.#committed = superblock;
+  }
+
+  #load(): void {
+    const block = new Block(superblockLocation);
+    this.#file.read(superblockLocation, block.bytes);
+    verifySuperblock(block, this.readOnly);
+    const superblock = readSuperblock(block);
+    if (superblock.metadataBlocks > this.#file.sizeBlocks()) {
+      throw new MetadataError(
+        "EINVAL",
+        `Cannot open the pool's metadata: the device has ${this.#file.sizeBlocks()} blocks, the superblock says ${superblock.metadataBlocks}. Was it cut short?`,
+        { block: superblockLocation, kind: superblockKind.name },
+      );
+    }
+    this.#committed = block;
+    this.#superblock = superblock;
+    this.#superblockChanged = false;
+    this.#trees = openTrees(this.#cache, { metadata: superblock.metadataSpaceMap, data: superblock.dataSpaceMap });
+    this.#table = new DeviceTable(this.#trees, superblock);
+  }
+
+  #format({ dataBlockSize, dataBlocks }: FormatOptions): void {
+    const metadataBlocks = this.metadataDeviceBlocks;
+    if (metadataBlocks < leastMetadataBlocks) {
+      throw new ThinError(
+        "EINVAL",
+        `Cannot format the pool's metadata: the device has ${metadataBlocks} blocks of 4 KiB, and ${leastMetadataBlocks} are the least`,
+      );
+    }
+    this.#trees = openTrees(this.#cache, { metadata: noSpaceMap, data: noSpaceMap });
+    const { metadata, data, devices, details, transaction } = this.#trees;
+    metadata.extend(metadataBlocks);
+    data.extend(dataBlocks);
+    transaction.increment(superblockLocation);
+    const roots = { mappingRoot: devices.create(), detailsRoot: details.create() };
+    this.#table = new DeviceTable(this.#trees, roots);
+    this.#superblock = {
+      needsCheck: false,
+      version: 2,
+      time: 0,
+      transactionId: 0,
+      heldRoot: 0,
+      dataSpaceMap: noSpaceMap,
+      metadataSpaceMap: noSpaceMap,
+      ...roots,
+      dataBlockSizeSectors: dataBlockSize,
+      metadataBlocks,
+    };
+    this.commit(() => undefined);
+  }
+
+  #extend(which: "data" | "metadata", blocks: number): void {
+    this.#checkWritable();
+    const now = this.#trees[which].counts.blocks;
+    if (blocks < now)
+      throw new ThinError(
+        "EINVAL",
+        `Cannot resize the pool's ${which} to ${blocks} blocks: it has ${now}, and pools do not shrink`,
+      );
+    if (blocks === now) return;
+    this.#trees[which].extend(blocks);
+    this.#superblockChanged = true;
+  }
+
+  #newRecord(id: number, root: number, mappedBlocks: number): DeviceRecord {
+    const { time, transactionId } = this;
+    return { id, root, mappedBlocks, transactionId, creationTime: time, snapshottedTime: time };
+  }
+
+  #known(id: number): DeviceRecord {
+    const record = this.#table.get(id);
+    if (record !== undefined) return record;
+    throw new ThinError("ENODATA", `Cannot use thin device ${id}: the pool has no such device`);
+  }
+
+  #checkNew(id: number): void {
+    this.#checkWritable();
+    if (!Number.isInteger(id) || id < 0 || id >= mostDevices) {
+      throw new ThinError("EINVAL", `Cannot create thin device ${id}: ids go from 0 to ${mostDevices - 1}`);
+    }
+    if (this.has(id)) throw new ThinError("EEXIST", `Cannot create thin device ${id}: the pool has one with this id`);
+  }
+
+  #checkWritable(): void {
+    if (this.readOnly) throw new MetadataError("EROFS", "Cannot change the pool's metadata: it is open to read only");
   }
 }
