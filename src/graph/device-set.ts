@@ -1,61 +1,274 @@
+import { activateDevice, deactivateDevice } from "./activation.ts";
+import { checkGraph } from "./check.ts";
+import type { DeferredDeletions } from "./deferred-deletions.ts";
+import type { DeviceIds } from "./device-ids.ts";
+import type { DeviceMetadata } from "./device-metadata.ts";
+import { baseId, checkDeviceId } from "./device-names.ts";
+import { deviceRecord, type DeviceRecord } from "./device-record.ts";
 import type { DeviceDriverData, DeviceStatus, DeviceUsage, GraphBlockLocation } from "./device-reports.ts";
-import type { DeviceRecord } from "./device-record.ts";
+import { reportBlock, reportStatus, reportUsage } from "./device-reporting.ts";
+import type { GraphContext } from "./graph-context.ts";
+import { GraphError } from "./graph-error.ts";
+import type { MountedDevices, MountWish } from "./mounted-devices.ts";
+import { isDeviceMounted, mountPointOf } from "./mount-points.ts";
+import { withOriginAtRest } from "./origin-at-rest.ts";
+import { removeDevice, retryDeferredDeletions } from "./removal.ts";
+import { stopGraph } from "./shutdown.ts";
+import { statusLines } from "./status-lines.ts";
 import type { StorageOptions } from "./storage-options.ts";
+import type { Transactions } from "./transactions.ts";
 
-/* eslint-disable */
+/** Deferred deletions are tried again so often while a process has the graph open. */
+const deletionPeriodMs = 30_000;
+
+/** What a device set is put together from (see `openDeviceSet`). */
+export interface DeviceSetParts {
+  context: GraphContext;
+  ids: DeviceIds;
+  transactions: Transactions;
+  mounted: MountedDevices;
+  deferred: DeferredDeletions;
+}
+
+/**
+ * Docker's devicemapper graph: devices by name, each the snapshot of another, mounted on demand. Any number of calls may
+ * run at once, in any number of processes. All methods throw GraphError, or what the device mapper or the system threw.
+ */
 export class DeviceSet {
-  declare readonly root: string;
-  declare readonly options: StorageOptions;
-  declare readonly poolName: string;
-  create(_id: string, _parent?: string, _options?: { sizeBytes?: number }): Promise<void> {
-    throw new Error("not yet");
+  readonly #parts: DeviceSetParts;
+  readonly #timer: NodeJS.Timeout;
+  #closed = false;
+
+  constructor(parts: DeviceSetParts) {
+    this.#parts = parts;
+    this.#timer = setInterval(() => {
+      this.retryDeletions().catch((error: unknown) => parts.context.log("warn", String(error)));
+    }, deletionPeriodMs).unref();
   }
-  remove(_id: string): Promise<void> {
-    throw new Error("not yet");
+
+  /** The graph's folder, absolute and without links. */
+  get root(): string {
+    return this.#parts.context.root;
   }
-  exists(_id: string): Promise<boolean> {
-    throw new Error("not yet");
+
+  /** The options in force: given at this start, kept from the first one, or defaults. */
+  get options(): StorageOptions {
+    return this.#parts.context.options;
   }
-  get(_id: string, _options?: { mountLabel?: string }): Promise<string> {
-    throw new Error("not yet");
+
+  /** The pool's name in the device mapper. */
+  get poolName(): string {
+    return this.#parts.context.pool;
   }
-  put(_id: string): Promise<void> {
-    throw new Error("not yet");
+
+  /**
+   * Makes a device as a snapshot: of its parent, or of the base device. The parent may be in use.
+   *
+   * @param options.sizeBytes larger than the parent: the device and its file system grow to it
+   * @throws GraphError EEXIST, ENOENT (parent), EINVAL (smaller than the parent), ENOSPC (below the minimum free space)
+   */
+  async create(id: string, parent: string = baseId, options: { sizeBytes?: number } = {}): Promise<void> {
+    checkDeviceId(id);
+    await this.#operation(async () => {
+      const { context } = this.#parts;
+      if (context.store.device(id)?.deleted === true) {
+        await context.locks.device(id, () => removeDevice({ ...this.#parts }, id));
+      }
+      const created = await context.locks.change(() => this.#snapshot(id, parent, options.sizeBytes));
+      if (created.sizeBytes > created.parentBytes) await this.#growNew(id, created);
+    });
   }
-  status(): Promise<[string, string][]> {
-    throw new Error("not yet");
+
+  /** Removes a device and gives its space back; later, where it is in use and deferred deletion is on. No error for an unknown one. */
+  async remove(id: string): Promise<void> {
+    checkDeviceId(id);
+    await this.#operation(() => this.#parts.context.locks.device(id, () => removeDevice(this.#parts, id)));
   }
-  metadata(_id: string): Promise<DeviceDriverData> {
-    throw new Error("not yet");
+
+  /** Whether there is such a device; one that waits for its deletion is not. */
+  exists(id: string): Promise<boolean> {
+    return this.#operation(() => Promise.resolve(this.#parts.context.store.device(id)?.deleted === false));
   }
-  device(_id: string): Promise<DeviceRecord | undefined> {
-    throw new Error("not yet");
+
+  /**
+   * Mounts a device, or counts one more user of it.
+   *
+   * @returns the path of its root file system, `$root/mnt/<id>/rootfs`
+   */
+  async get(id: string, wish: MountWish = {}): Promise<string> {
+    checkDeviceId(id);
+    return this.#operation(() =>
+      this.#parts.context.locks.device(id, () => this.#parts.mounted.get(id, this.#require(id), wish)),
+    );
   }
-  devices(): Promise<DeviceRecord[]> {
-    throw new Error("not yet");
+
+  /** One user of a device less; the last one unmounts it. Also unmounts what a process that is gone left mounted. */
+  async put(id: string): Promise<void> {
+    checkDeviceId(id);
+    await this.#operation(() => this.#parts.context.locks.device(id, () => this.#parts.mounted.put(id)));
   }
-  deviceStatus(_id: string): Promise<DeviceStatus> {
-    throw new Error("not yet");
+
+  /** Makes a device's block device without mounting it, for a microVM, say. @returns its path */
+  async activate(id: string): Promise<string> {
+    checkDeviceId(id);
+    const { context } = this.#parts;
+    return this.#operation(() => context.locks.device(id, () => activateDevice(context, id, this.#require(id))));
   }
-  usage(): Promise<DeviceUsage[]> {
-    throw new Error("not yet");
+
+  /** Takes the block device away again. EBUSY while it is mounted or open. */
+  async deactivate(id: string): Promise<void> {
+    checkDeviceId(id);
+    const { context } = this.#parts;
+    await this.#operation(() => context.locks.device(id, () => deactivateDevice(context, id, "fail")));
   }
-  locateBlock(_id: string, _block: number): Promise<GraphBlockLocation> {
-    throw new Error("not yet");
+
+  /** The lines of `docker info`, in its order and units. */
+  async status(): Promise<[string, string][]> {
+    return this.#operation(() => statusLines(this.#parts.context, this.#parts.deferred.list().length));
   }
-  check(): Promise<string[]> {
-    throw new Error("not yet");
+
+  /** Docker's GetMetadata. */
+  metadata(id: string): Promise<DeviceDriverData> {
+    return this.#operation(() => {
+      const { deviceId, sizeBytes } = this.#require(id);
+      return Promise.resolve({
+        DeviceId: String(deviceId),
+        DeviceSize: String(sizeBytes),
+        DeviceName: this.#parts.context.names.device(id),
+      });
+    });
   }
-  activate(_id: string): Promise<string> {
-    throw new Error("not yet");
+
+  /** One device, or undefined. */
+  async device(id: string): Promise<DeviceRecord | undefined> {
+    return this.#operation(async () => {
+      const { context } = this.#parts;
+      const metadata = context.store.device(id);
+      if (metadata === undefined) return undefined;
+      const info = await context.mapper.info(context.names.device(id));
+      return this.#record(id, metadata, info?.blockDevice);
+    });
   }
-  deactivate(_id: string): Promise<void> {
-    throw new Error("not yet");
+
+  /** All devices, the base too, by name. Files that cannot be read are left out, with an error in the log. */
+  async devices(): Promise<DeviceRecord[]> {
+    return this.#operation(async () => {
+      const { context } = this.#parts;
+      const { devices, damaged } = context.store.devices();
+      for (const error of damaged.values()) context.log("error", error.message);
+      const active = new Map((await context.mapper.list()).map((info) => [info.name, info.blockDevice]));
+      return [...devices].map(([id, metadata]) => this.#record(id, metadata, active.get(context.names.device(id))));
+    });
   }
-  shutdown(): Promise<void> {
-    throw new Error("not yet");
+
+  /** What the pool says of one device; it is made active for that moment. */
+  async deviceStatus(id: string): Promise<DeviceStatus> {
+    return this.#operation(() =>
+      this.#parts.context.locks.device(id, () => reportStatus(this.#parts.context, id, this.#require(id))),
+    );
   }
-  close(): Promise<void> {
-    throw new Error("not yet");
+
+  /** What each device holds in the pool. */
+  async usage(): Promise<DeviceUsage[]> {
+    return this.#operation(() => reportUsage(this.#parts.context));
+  }
+
+  /** Where a block of a device lives. @param block in pool blocks from the device's start */
+  async locateBlock(id: string, block: number): Promise<GraphBlockLocation> {
+    return this.#operation(() => reportBlock(this.#parts.context, id, this.#require(id), block));
+  }
+
+  /** What is wrong with the pool's metadata, or between it and the files: a line each, none when all is well. */
+  async check(): Promise<string[]> {
+    return this.#operation(() => this.#parts.context.locks.change(() => checkGraph(this.#parts.context)));
+  }
+
+  /** Tries again to delete what was in use when it was removed. Happens by itself every 30 s. */
+  async retryDeletions(): Promise<void> {
+    if (this.#closed || this.#parts.deferred.list().length === 0) return;
+    await this.#operation(() => retryDeferredDeletions(this.#parts));
+  }
+
+  /** Unmounts everything of this graph, whoever mounted it, and stops the pool; this object is closed too. */
+  async shutdown(): Promise<void> {
+    const { context, ids, mounted } = this.#parts;
+    this.#requireOpen();
+    await context.locks.alone(async () => {
+      ids.giveBack();
+      await stopGraph(context);
+      mounted.forgetAll();
+    });
+    await this.close();
+  }
+
+  /** Forgets this process's part: the pool goes on, and what is mounted stays so. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    const { context, ids, mounted } = this.#parts;
+    clearInterval(this.#timer);
+    await context.locks.change(() => Promise.resolve(ids.giveBack()));
+    mounted.abandon();
+    this.#closed = true;
+    context.locks.close();
+  }
+
+  async #snapshot(
+    id: string,
+    parent: string,
+    wantedBytes: number | undefined,
+  ): Promise<DeviceMetadata & { parentBytes: number }> {
+    const { context, transactions } = this.#parts;
+    if (context.store.device(id) !== undefined) {
+      throw new GraphError("EEXIST", `Cannot make device ${id}: it exists already`);
+    }
+    const origin = context.store.device(parent);
+    if (origin === undefined || origin.deleted) {
+      throw new GraphError("ENOENT", `Cannot make device ${id}: its parent ${parent} does not exist`);
+    }
+    const sizeBytes = Math.ceil((wantedBytes ?? origin.sizeBytes) / 512) * 512;
+    if (sizeBytes < origin.sizeBytes) {
+      throw new GraphError(
+        "EINVAL",
+        `Cannot make device ${id} with ${sizeBytes} bytes: its parent has ${origin.sizeBytes}, and a device cannot be smaller`,
+      );
+    }
+    const created = await withOriginAtRest(context, parent, () => transactions.createSnapshot(id, origin, sizeBytes));
+    return { ...created, parentBytes: origin.sizeBytes };
+  }
+
+  async #growNew(id: string, metadata: DeviceMetadata): Promise<void> {
+    const { context, mounted } = this.#parts;
+    await context.locks.device(id, async () => {
+      try {
+        const type = context.store.deviceSet()?.baseDeviceFileSystem === "xfs" ? "xfs" : "ext4";
+        await mounted.grow(id, metadata, type);
+      } catch (error) {
+        await removeDevice(this.#parts, id);
+        throw error;
+      }
+    });
+  }
+
+  #record(id: string, metadata: DeviceMetadata, blockDevice: string | undefined): DeviceRecord {
+    const { context } = this.#parts;
+    const mountPoint = isDeviceMounted(context, id) ? mountPointOf(context, id) : undefined;
+    return deviceRecord(id, metadata, { mountPoint, blockDevice });
+  }
+
+  #require(id: string): DeviceMetadata {
+    const metadata = this.#parts.context.store.device(id);
+    if (metadata === undefined || metadata.deleted) {
+      throw new GraphError("ENOENT", `Cannot find device ${id} in '${this.root}'`);
+    }
+    return metadata;
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new GraphError("EBADF", `Cannot use the graph '${this.root}': it was closed`);
+  }
+
+  async #operation<T>(task: () => Promise<T>): Promise<T> {
+    this.#requireOpen();
+    return this.#parts.context.locks.operation(task);
   }
 }

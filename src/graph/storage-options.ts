@@ -1,3 +1,5 @@
+import type { DirectLvmOptions } from "./direct-lvm-options.ts";
+
 /** A file system a base device can have. */
 export type FileSystemType = "ext4" | "xfs";
 
@@ -37,6 +39,8 @@ export interface StorageOptions {
   xfsNospaceMaxRetries: number | undefined;
   /** dm.libdm_log_level */
   libdmLogLevel: number;
+  /** dm.directlvm_device and dm.thinp_*; undefined where none of them was given. */
+  directLvm: DirectLvmOptions | undefined;
   /** The options that were given, now or when the graph was made, by key without `dm.`: what is not here is a default. */
   given: ReadonlyMap<string, string[]>;
 }

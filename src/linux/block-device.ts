@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, fsyncSync, openSync, statSync } from "node:fs";
-import { call } from "./libc.ts";
+import { call, callAsync } from "./libc.ts";
 
 // linux/fs.h
 const BLKGETSIZE64 = 0x80081272;
@@ -59,4 +59,12 @@ export function flushBuffers(fd: number): void {
 /** Sets how far the kernel reads ahead on a block device, in 512-byte sectors. */
 export function setReadAhead(fd: number, sectors: number): void {
   call({ syscall: "set read-ahead" }, ioctlNumber, fd, BLKRASET, sectors);
+}
+
+/** As `blockDiscard`, on a worker thread: a large device takes a while. */
+export async function blockDiscardAsync(fd: number, offsetBytes: number, lengthBytes: number): Promise<void> {
+  const range = Buffer.alloc(16);
+  range.writeBigUInt64LE(BigInt(offsetBytes), 0);
+  range.writeBigUInt64LE(BigInt(lengthBytes), 8);
+  await callAsync({ syscall: "discard" }, ioctlPointer, fd, BLKDISCARD, range);
 }

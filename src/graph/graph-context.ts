@@ -1,0 +1,24 @@
+import type { DeviceMapper } from "../device-mapper/device-mapper.ts";
+import type { DeviceNames } from "./device-names.ts";
+import type { GraphLocks } from "./graph-locks.ts";
+import type { GraphLog } from "./graph-options.ts";
+import type { MetadataStore } from "./metadata-store.ts";
+import type { StorageOptions } from "./storage-options.ts";
+
+/** What all parts of an open graph work with. */
+export interface GraphContext {
+  /** Absolute, without links. */
+  readonly root: string;
+  readonly options: StorageOptions;
+  readonly mapper: DeviceMapper;
+  readonly log: GraphLog;
+  readonly names: DeviceNames;
+  readonly locks: GraphLocks;
+  readonly store: MetadataStore;
+  /** The pool's name. */
+  readonly pool: string;
+  /** The pool is nobody else's: what the graph does not know in it is a leftover. */
+  readonly exclusivePool: boolean;
+  readonly deferredRemoval: boolean;
+  readonly deferredDeletion: boolean;
+}

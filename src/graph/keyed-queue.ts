@@ -1,0 +1,19 @@
+/** Runs functions one at a time per key, in the order they came; those of different keys side by side. */
+export class KeyedQueue {
+  readonly #tails = new Map<number, Promise<unknown>>();
+
+  async run<T>(key: number, task: () => Promise<T>): Promise<T> {
+    const before = this.#tails.get(key);
+    const result = before === undefined ? task() : before.then(task, task);
+    const settled = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#tails.set(key, settled);
+    try {
+      return await result;
+    } finally {
+      if (this.#tails.get(key) === settled) this.#tails.delete(key);
+    }
+  }
+}

@@ -1,0 +1,231 @@
+import { existsSync, mkdirSync, rmdirSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { mountAsync, mountFlags, unmountAsync } from "../linux/mount.ts";
+import { mountTable } from "../linux/mount-table.ts";
+import { errorCode } from "../linux/system-error.ts";
+import { activateDevice, deactivateDevice } from "./activation.ts";
+import type { DeviceMetadata } from "./device-metadata.ts";
+import { growMounted, growUnmountedExt4, limitXfsRetries, requiredMountOptions } from "./file-system.ts";
+import type { GraphContext } from "./graph-context.ts";
+import { GraphError } from "./graph-error.ts";
+import { mountArguments } from "./mount-options.ts";
+import { isDeviceMounted, mountPointOf } from "./mount-points.ts";
+import { processesIn } from "./processes-in.ts";
+import type { FileSystemType } from "./storage-options.ts";
+
+const unmountAttempts = 5;
+const unmountPauseMs = 20;
+
+/** How a device is to be mounted. */
+export interface MountWish {
+  /** SELinux label. */
+  mountLabel?: string | undefined;
+  /** Nothing is written to the device, if its file system was cleanly unmounted. */
+  readOnly?: boolean | undefined;
+}
+
+/** References this process holds to a mounted device. */
+interface Use {
+  count: number;
+  /** It was mounted before, by a process that is gone: it stays mounted when our references end. */
+  kept: boolean;
+}
+
+/**
+ * Mounts devices and counts who uses them. The count is this process's own; that a device is mounted is read from the
+ * system, so one process may mount and another unmount. While processes live that use a device, the last of them unmounts it.
+ * Every function is only for who holds the device's lock.
+ */
+export class MountedDevices {
+  readonly #context: GraphContext;
+  readonly #uses = new Map<string, Use>();
+
+  constructor(context: GraphContext) {
+    this.#context = context;
+  }
+
+  /** @returns the path of the root file system */
+  async get(id: string, metadata: DeviceMetadata, wish: MountWish = {}): Promise<string> {
+    const rootfs = join(mountPointOf(this.#context, id), "rootfs");
+    const use = this.#uses.get(id);
+    const mounted = isDeviceMounted(this.#context, id);
+    if (use !== undefined && mounted) {
+      if (wish.readOnly !== true) await this.#makeWritable(id);
+      use.count++;
+      return rootfs;
+    }
+    const kept = mounted && (this.#wasLeftMounted(id) || this.#context.locks.otherUsers(id) === undefined);
+    if (use === undefined) this.#context.locks.beginUse(id);
+    try {
+      if (!mounted) await this.#mountFresh(id, metadata, wish, rootfs);
+      else if (wish.readOnly !== true) await this.#makeWritable(id);
+    } catch (error) {
+      if (use === undefined) this.#context.locks.endUse(id);
+      throw error;
+    }
+    if (kept) this.#context.locks.markKept(id);
+    this.#uses.set(id, { count: (use?.count ?? 0) + 1, kept });
+    return rootfs;
+  }
+
+  /** Gives one reference back; the last one unmounts. Without a reference of ours: unmounts what others left mounted. */
+  async put(id: string): Promise<void> {
+    const use = this.#uses.get(id);
+    if (use !== undefined && use.count > 1) {
+      use.count--;
+      return;
+    }
+    if (use === undefined) {
+      await this.#unmountLeftover(id);
+      return;
+    }
+    this.#context.locks.endUse(id);
+    this.#uses.delete(id);
+    if (use.kept || this.#context.locks.otherUsers(id) !== undefined) return;
+    try {
+      await this.unmount(id);
+    } catch (error) {
+      this.#context.locks.beginUse(id);
+      this.#uses.set(id, use);
+      throw error;
+    }
+  }
+
+  /** Mounts for the time of a function, where nothing else has the device yet; grows the file system to the device's size. */
+  async grow(id: string, metadata: DeviceMetadata, type: FileSystemType): Promise<void> {
+    const mountPoint = mountPointOf(this.#context, id);
+    const device = await activateDevice(this.#context, id, metadata);
+    try {
+      await this.#mount(id, device, type, {});
+      let grown = false;
+      try {
+        grown = await growMounted(type, device, mountPoint);
+      } finally {
+        await unmountAsync(mountPoint);
+        rmdirSync(mountPoint);
+      }
+      if (!grown) await growUnmountedExt4(device);
+    } finally {
+      await deactivateDevice(this.#context, id, "retry");
+    }
+  }
+
+  /** Unmounts and deactivates, whoever mounted it. No error if it is not mounted. */
+  async unmount(id: string): Promise<void> {
+    const mountPoint = mountPointOf(this.#context, id);
+    if (isDeviceMounted(this.#context, id)) await this.#unmountPatiently(id, mountPoint);
+    this.#forgetLeftMounted(id);
+    try {
+      rmdirSync(mountPoint);
+    } catch (error) {
+      if (errorCode(error) !== "ENOENT") this.#context.log("warn", `'${mountPoint}' stays: ${String(error)}`);
+    }
+    await deactivateDevice(this.#context, id, this.#context.deferredRemoval ? "defer" : "retry");
+  }
+
+  /** This process ends or forgets its references: what is mounted stays so, and others are told. */
+  abandon(): void {
+    for (const id of this.#uses.keys()) {
+      if (isDeviceMounted(this.#context, id)) writeFileSync(this.#leftMountedFile(id), "");
+      this.#context.locks.endUse(id);
+    }
+    this.#uses.clear();
+  }
+
+  /** After a shutdown, nothing is mounted. */
+  forgetAll(): void {
+    for (const id of this.#uses.keys()) this.#context.locks.endUse(id);
+    this.#uses.clear();
+  }
+
+  async #mountFresh(id: string, metadata: DeviceMetadata, wish: MountWish, rootfs: string): Promise<void> {
+    const type = this.#fileSystem();
+    const device = await activateDevice(this.#context, id, metadata);
+    try {
+      await this.#mount(id, device, type, wish);
+    } catch (error) {
+      await deactivateDevice(this.#context, id, "fail").catch(() => undefined);
+      throw error;
+    }
+    this.#forgetLeftMounted(id);
+    if (existsSync(rootfs)) return;
+    if (wish.readOnly === true) await this.#makeWritable(id);
+    mkdirSync(rootfs, { mode: 0o755 });
+    writeFileSync(join(mountPointOf(this.#context, id), "id"), id, { mode: 0o600 });
+  }
+
+  async #mount(id: string, device: string, type: FileSystemType, wish: MountWish): Promise<void> {
+    const { options, log } = this.#context;
+    const label = wish.mountLabel === undefined || wish.mountLabel === "" ? "" : `context="${wish.mountLabel}"`;
+    const { flags, data } = mountArguments(
+      requiredMountOptions(type),
+      options.mountOptions,
+      label,
+      wish.readOnly === true ? "ro" : "",
+    );
+    const mountPoint = mountPointOf(this.#context, id);
+    mkdirSync(mountPoint, { recursive: true, mode: 0o700 });
+    await mountAsync(device, mountPoint, type, flags, data);
+    if (type !== "xfs" || options.xfsNospaceMaxRetries === undefined) return;
+    try {
+      limitXfsRetries(device, options.xfsNospaceMaxRetries);
+    } catch (error) {
+      log("warn", `dm.xfs_nospace_max_retries has no effect on device ${id}: ${String(error)}`);
+    }
+  }
+
+  async #makeWritable(id: string): Promise<void> {
+    const mountPoint = mountPointOf(this.#context, id);
+    const entry = mountTable().findLast((mount) => mount.mountPoint === mountPoint);
+    if (entry === undefined || !entry.options.split(",").includes("ro")) return;
+    await mountAsync(entry.source, mountPoint, entry.fsType, mountFlags.remount, "");
+  }
+
+  async #unmountLeftover(id: string): Promise<void> {
+    const users = isDeviceMounted(this.#context, id) ? this.#context.locks.otherUsers(id) : undefined;
+    if (users !== undefined) {
+      throw new GraphError("EBUSY", `Cannot unmount device ${id}: ${users} uses it. Let it finish, or end it`);
+    }
+    await this.unmount(id);
+  }
+
+  async #unmountPatiently(id: string, mountPoint: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await unmountAsync(mountPoint);
+        return;
+      } catch (error) {
+        if (errorCode(error) !== "EBUSY") throw error;
+        if (attempt >= unmountAttempts) throw new GraphError("EBUSY", busyMessage(id, mountPoint), { cause: error });
+        await sleep(unmountPauseMs);
+      }
+    }
+  }
+
+  #fileSystem(): FileSystemType {
+    return this.#context.store.deviceSet()?.baseDeviceFileSystem === "xfs" ? "xfs" : "ext4";
+  }
+
+  #wasLeftMounted(id: string): boolean {
+    return this.#context.locks.isKept(id) || existsSync(this.#leftMountedFile(id));
+  }
+
+  #leftMountedFile(id: string): string {
+    return join(this.#context.root, "mnt", `.${id}.left-mounted`);
+  }
+
+  #forgetLeftMounted(id: string): void {
+    try {
+      unlinkSync(this.#leftMountedFile(id));
+    } catch (error) {
+      if (errorCode(error) !== "ENOENT") throw error;
+    }
+  }
+}
+
+function busyMessage(id: string, mountPoint: string): string {
+  const users = processesIn(mountPoint);
+  const who = users.length === 0 ? "something below it is mounted or open" : `used by ${users.join(", ")}`;
+  return `Cannot unmount device ${id} from '${mountPoint}': ${who}. End that and try again`;
+}

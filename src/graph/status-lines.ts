@@ -1,0 +1,60 @@
+import { statfsSync } from "node:fs";
+import { baseId } from "./device-names.ts";
+import type { GraphContext } from "./graph-context.ts";
+import type { PoolDevice } from "./pool-devices.ts";
+import { metadataBlockBytes } from "./pool-status.ts";
+import { humanSize } from "./size.ts";
+import { poolBlockBytes, poolDevicesForStatus, poolStatus } from "./thin-pool.ts";
+
+/**
+ * The lines of `docker info`, in its order and units. Lines without a value are left out.
+ *
+ * @param deletedCount devices that wait for their deletion
+ */
+export async function statusLines(context: GraphContext, deletedCount: number): Promise<[string, string][]> {
+  const { mapper, options, store } = context;
+  const [status, blockBytes] = [await poolStatus(context), await poolBlockBytes(context)];
+  const devices = poolDevicesForStatus(context);
+  const data = space(status.usedDataBlocks * blockBytes, status.totalDataBlocks * blockBytes, devices?.data);
+  const metadata = space(
+    status.usedMetadataBlocks * metadataBlockBytes,
+    status.totalMetadataBlocks * metadataBlockBytes,
+    devices?.metadata,
+  );
+  const leastFreeBlocks = Math.floor((status.totalDataBlocks * options.minFreeSpacePercent) / 100);
+  const lines: [string, string][] = [
+    ["Pool Name", context.pool],
+    ["Pool Blocksize", humanSize(blockBytes)],
+    ["Base Device Size", humanSize(store.device(baseId)?.sizeBytes ?? 0)],
+    ["Backing Filesystem", store.deviceSet()?.baseDeviceFileSystem ?? ""],
+    ["Udev Sync Supported", String(mapper.udevSyncSupported)],
+    ["Data file", devices?.data.path ?? ""],
+    ["Metadata file", devices?.metadata.path ?? ""],
+    ["Data loop file", devices?.data.file ?? ""],
+    ["Metadata loop file", devices?.metadata.file ?? ""],
+    ["Data Space Used", humanSize(data.used)],
+    ["Data Space Total", humanSize(data.total)],
+    ["Data Space Available", humanSize(data.available)],
+    ["Metadata Space Used", humanSize(metadata.used)],
+    ["Metadata Space Total", humanSize(metadata.total)],
+    ["Metadata Space Available", humanSize(metadata.available)],
+    ["Thin Pool Minimum Free Space", humanSize(leastFreeBlocks * blockBytes)],
+    ["Deferred Removal Enabled", String(context.deferredRemoval)],
+    ["Deferred Deletion Enabled", String(context.deferredDeletion)],
+    ["Deferred Deleted Device Count", String(deletedCount)],
+    ["Library Version", mapper.libraryVersion],
+  ];
+  return lines.filter(([, value]) => value !== "");
+}
+
+/** A sparse file has no more to give than the file system it is on. */
+function space(
+  used: number,
+  total: number,
+  device: PoolDevice | undefined,
+): { used: number; total: number; available: number } {
+  const free = total - used;
+  if (device?.file === undefined) return { used, total, available: free };
+  const host = statfsSync(device.file);
+  return { used, total, available: Math.min(free, host.bavail * host.bsize) };
+}

@@ -1,0 +1,203 @@
+import { errorCode } from "../linux/system-error.ts";
+import type { DeviceIds } from "./device-ids.ts";
+import { maxDeviceId, type DeviceMetadata } from "./device-metadata.ts";
+import { baseId } from "./device-names.ts";
+import type { GraphContext } from "./graph-context.ts";
+import { GraphError } from "./graph-error.ts";
+import type { PoolStatus } from "./pool-status.ts";
+import { reconcile } from "./reconcile.ts";
+import { poolStatus, requireFreeSpace } from "./thin-pool.ts";
+import type { TransactionMetadata } from "./transaction-metadata.ts";
+
+/**
+ * The one door for changes of the pool's devices. A transaction is named in a file before the pool changes, and complete when the
+ * pool's transaction id has moved; what a crash leaves in between is undone before the next one. Every function here is only
+ * for who holds the graph's lock. Each step is told to the log at level debug.
+ */
+export class Transactions {
+  readonly #context: GraphContext;
+  readonly #ids: DeviceIds;
+
+  constructor(context: GraphContext, ids: DeviceIds) {
+    this.#context = context;
+    this.#ids = ids;
+  }
+
+  /** Makes an empty device. */
+  async createThin(id: string, sizeBytes: number): Promise<DeviceMetadata> {
+    return this.#create(id, sizeBytes, (deviceId) => `create_thin ${deviceId}`);
+  }
+
+  /** Makes a device that begins as a copy of another. The origin has to be at rest (see `quiesced`). */
+  async createSnapshot(id: string, origin: DeviceMetadata, sizeBytes: number): Promise<DeviceMetadata> {
+    return this.#create(id, sizeBytes, (deviceId) => `create_snap ${deviceId} ${origin.deviceId}`);
+  }
+
+  /** Deletes a device, which must not be active. */
+  async delete(id: string, metadata: DeviceMetadata): Promise<void> {
+    const status = await this.#begin();
+    const open = this.#open(status, id, metadata.deviceId);
+    await this.#deleteFromPool(metadata.deviceId);
+    this.#context.store.removeDevice(id);
+    this.#step(`device ${id} is out of the files`);
+    await this.#commit(status, open);
+  }
+
+  /**
+   * Undoes what a crash left half done. For a deletion that is: completes it.
+   *
+   * @param status of the pool, at this moment
+   */
+  async recover(status: PoolStatus): Promise<void> {
+    const open = await this.#lastTransaction(status);
+    if (open === undefined || open.openTransactionId <= status.transactionId) return;
+    const id = open.deviceHash === "" ? baseId : open.deviceHash;
+    const stored = this.#context.store.device(id);
+    if (await this.#belongs(open, stored, status)) {
+      this.#context.log("info", `undoing a change of device ${id} (${open.deviceId}) that was not completed`);
+      await this.#resume(id);
+      await this.#deleteFromPool(open.deviceId);
+      if (stored?.deviceId === open.deviceId) this.#context.store.removeDevice(id);
+    }
+    this.#writeTransaction({ openTransactionId: status.transactionId, deviceHash: "", deviceId: 0 });
+    this.#step(`transaction ${open.openTransactionId} is undone`);
+  }
+
+  async #create(id: string, sizeBytes: number, message: (deviceId: number) => string): Promise<DeviceMetadata> {
+    const status = await this.#begin();
+    requireFreeSpace(this.#context, status);
+    const { deviceId, open } = await this.#createInPool(status, id, message);
+    try {
+      const metadata = {
+        deviceId,
+        sizeBytes,
+        transactionId: open.openTransactionId,
+        initialized: false,
+        deleted: false,
+      };
+      this.#context.store.writeDevice(id, metadata);
+      this.#step(`device ${id} is in the files`);
+      await this.#commit(status, open);
+      return metadata;
+    } catch (error) {
+      await this.#recoverAfterFailure(error);
+      throw error;
+    }
+  }
+
+  async #createInPool(
+    status: PoolStatus,
+    id: string,
+    message: (deviceId: number) => string,
+  ): Promise<{ deviceId: number; open: TransactionMetadata }> {
+    let taken: Set<number> | undefined;
+    for (let attempt = 0; attempt <= maxDeviceId; attempt++) {
+      const deviceId = this.#ids.next();
+      if (taken?.has(deviceId) === true) continue;
+      const open = this.#open(status, id, deviceId);
+      try {
+        await this.#context.mapper.message(this.#context.pool, message(deviceId));
+        this.#step(`device ${id} (${deviceId}) is in the pool`);
+        return { deviceId, open };
+      } catch (error) {
+        if (errorCode(error) !== "EEXIST") throw error;
+        this.#context.log(
+          "error",
+          `device id ${deviceId} should be free, but exists in pool ${this.#context.pool}: skipped`,
+        );
+        taken ??= new Set((await this.#context.mapper.usage(this.#context.pool)).devices.map((device) => device.id));
+      }
+    }
+    throw new GraphError("ENOSPC", `Cannot make device ${id}: all ${maxDeviceId} device ids of the pool are in use`);
+  }
+
+  async #begin(): Promise<PoolStatus> {
+    const status = await poolStatus(this.#context);
+    await this.recover(status);
+    return status;
+  }
+
+  #open(status: PoolStatus, id: string, deviceId: number): TransactionMetadata {
+    const open = {
+      openTransactionId: status.transactionId + 1,
+      deviceHash: id === baseId ? "" : id,
+      deviceId,
+    };
+    this.#writeTransaction(open);
+    this.#step(`transaction ${open.openTransactionId} is open for device ${id} (${deviceId})`);
+    return open;
+  }
+
+  async #commit(status: PoolStatus, open: TransactionMetadata): Promise<void> {
+    const message = `set_transaction_id ${status.transactionId} ${open.openTransactionId}`;
+    await this.#context.mapper.message(this.#context.pool, message);
+    this.#step(`transaction ${open.openTransactionId} is complete`);
+  }
+
+  /** A failed change is undone at once; if even that fails, the next one does it. */
+  async #recoverAfterFailure(cause: unknown): Promise<void> {
+    try {
+      await this.recover(await poolStatus(this.#context));
+    } catch (error) {
+      this.#context.log("warn", `could not undo a change that failed (${text(cause)}): ${text(error)}`);
+    }
+  }
+
+  async #deleteFromPool(deviceId: number): Promise<void> {
+    try {
+      await this.#context.mapper.message(this.#context.pool, `delete ${deviceId}`);
+    } catch (error) {
+      if (errorCode(error) !== "ENODATA") throw error;
+    }
+    this.#step(`device ${deviceId} is out of the pool`);
+  }
+
+  /**
+   * Whether the device that an open transaction names is that transaction's own. Its id may have been taken by somebody else's
+   * device all the time, and the crash have come before the next id was tried: dm-thin remembers in which transaction a device was made.
+   */
+  async #belongs(open: TransactionMetadata, stored: DeviceMetadata | undefined, status: PoolStatus): Promise<boolean> {
+    if (stored?.deviceId === open.deviceId) return true;
+    const { devices } = await this.#context.mapper.usage(this.#context.pool);
+    const device = devices.find(({ id }) => id === open.deviceId);
+    if (device?.transactionId !== status.transactionId) return false;
+    for (const { deviceId } of this.#context.store.devices().devices.values())
+      if (deviceId === open.deviceId) return false;
+    return true;
+  }
+
+  /** A snapshot's origin is suspended for a moment: a crash right then would leave it so. */
+  async #resume(id: string): Promise<void> {
+    const { mapper, names } = this.#context;
+    for (const info of await mapper.list()) {
+      if (info.suspended && names.idOf(info.name) !== undefined) await mapper.resume(info.name);
+    }
+    const info = await mapper.info(names.device(id));
+    if (info !== undefined && !info.open) await mapper.remove(info.name);
+  }
+
+  async #lastTransaction(status: PoolStatus): Promise<TransactionMetadata | undefined> {
+    try {
+      return this.#context.store.transaction();
+    } catch (error) {
+      if (errorCode(error) !== "EDAMAGED") throw error;
+      this.#context.log("error", `${text(error)}. Comparing the pool with the files instead`);
+      await reconcile(this.#context);
+      const none = { openTransactionId: status.transactionId, deviceHash: "", deviceId: 0 };
+      this.#writeTransaction(none);
+      return none;
+    }
+  }
+
+  #writeTransaction(open: TransactionMetadata): void {
+    this.#context.store.writeTransaction(open, this.#context.exclusivePool ? "with-the-next" : "now");
+  }
+
+  #step(what: string): void {
+    this.#context.log("debug", what);
+  }
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
