@@ -2,6 +2,7 @@ import { errno } from "../linux/system-error.ts";
 import type { DataDevice } from "./data-device.ts";
 import { FreedBlocks } from "./freed-blocks.ts";
 import type { Journal } from "./journal.ts";
+import { MetadataFullError } from "../persistent-data/metadata-error.ts";
 import type { ThinMetadata } from "./metadata.ts";
 import { negativeErrno } from "./negative-errno.ts";
 import { poolMode } from "./pool-mode.ts";
@@ -93,8 +94,11 @@ export class PoolCore {
     if (this.changedSinceMs === Infinity) this.changedSinceMs = this.now();
   }
 
-  /** Makes all that was acknowledged durable. */
-  commit(): number {
+  /**
+   * Makes all that was acknowledged durable. `QUEUED` when the host's file system is full: everything stays in memory
+   * and journal, and the commit is tried again every second.
+   */
+  commit(): RequestStatus {
     if (this.mode >= poolMode.readOnly || !this.metadata.changed) {
       this.changedSinceMs = Infinity;
       return this.data.flush();
@@ -102,7 +106,10 @@ export class PoolCore {
     try {
       this.metadata.commit(this.flushData);
     } catch (error) {
-      return this.metadataFailed("commit", error);
+      const status = negativeErrno(error);
+      if (error instanceof MetadataFullError || !isHostFull(status)) return this.metadataFailed("commit", error);
+      this.changedSinceMs = this.now();
+      return this.dataFailed(status);
     }
     this.#committed();
     return 0;
@@ -115,7 +122,8 @@ export class PoolCore {
     this.startJournal(runs);
     for (const run of runs) this.data.discard(run.dataBlock * this.blockBytes, run.blocks * this.blockBytes);
     this.#checkMetadataSpace();
-    if (this.mode === poolMode.outOfDataSpace && !this.#hostFull && this.metadata.freeDataBlocks > 0) {
+    this.dataWritten();
+    if (this.mode === poolMode.outOfDataSpace && this.metadata.freeDataBlocks > 0) {
       this.setMode(poolMode.write);
     }
   }
@@ -207,10 +215,10 @@ export class PoolCore {
     return this.errorIfNoSpace ? -errno.ENOSPC : QUEUED;
   }
 
-  /** The data device refused a write: a full host file system is waited for like a full pool. */
+  /** A device refused a write: a full host file system is waited for like a full pool. */
   dataFailed(status: number): RequestStatus {
-    if (status !== -errno.ENOSPC && status !== -errno.EDQUOT) return status;
-    if (!this.#hostFull) this.log("error", "The file system that holds the pool's data is full");
+    if (!isHostFull(status)) return status;
+    if (!this.#hostFull) this.log("error", "The file system that holds the pool is full");
     this.#hostFull = true;
     if (this.mode === poolMode.write) this.setMode(poolMode.outOfDataSpace);
     if (this.#hostRetryMs === Infinity) this.#hostRetryMs = this.now() + hostSpaceRetryMs;
@@ -295,6 +303,10 @@ export class PoolCore {
     const timeout = this.errorIfNoSpace ? Infinity : this.#noSpaceSinceMs + noSpaceTimeoutMs;
     return Math.min(this.changedSinceMs + commitPeriodMs, timeout, this.#hostRetryMs);
   }
+}
+
+function isHostFull(status: number): boolean {
+  return status === -errno.ENOSPC || status === -errno.EDQUOT;
 }
 
 /** From `readiness`: bring everything to a state fit for a commit, then call `commitForSpace`. */

@@ -55,9 +55,8 @@ function compareWithModel(options: { seed: number; steps: number; blockSizeSecto
         disks.thinCheck();
       }
     } catch (error) {
-      throw new Error(
-        `at step ${step} of seed ${seed}: ${error instanceof Error ? error.stack : String(error)}\n${disks.log.join("\n")}`,
-      );
+      const what = `at step ${step} of seed ${seed}: ${String(error)}\n${disks.log.join("\n")}`;
+      throw new Error(what, { cause: error });
     }
   }
   disks.pool.commit();

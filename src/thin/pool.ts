@@ -13,8 +13,10 @@ import { replayJournal } from "./pool-replay.ts";
 import type { ActiveVolume } from "./pool-session.ts";
 import { poolStatus, volumeStatus } from "./pool-status.ts";
 import type { ThinPoolTable } from "./pool-table.ts";
+import { QUEUED } from "./request-status.ts";
+import type { RequestStatus } from "./request-status.ts";
 import { ThinVolume } from "./volume.ts";
-import { errnoName } from "../linux/system-error.ts";
+import { errno, errnoName } from "../linux/system-error.ts";
 
 export type { ActiveVolume } from "./pool-session.ts";
 export type { PoolOptions } from "./pool-opening.ts";
@@ -120,6 +122,8 @@ export class Pool {
     core.session.remember(requestId, answer);
     core.journal.append({ kind: "message", line, answer, ...(requestId === undefined ? {} : { requestId }) });
     const committed = core.commit();
+    // On a full host disk the message waits in the journal for its commit, like everything else.
+    if (committed === QUEUED) return answer;
     if (committed !== 0) core.session.forget(requestId);
     this.#require(committed, line);
     return answer;
@@ -192,8 +196,8 @@ export class Pool {
     if (options.requestId !== undefined) this.rememberAnswer(options.requestId, "");
   }
 
-  /** Makes everything acknowledged durable: 0 or a negative errno. */
-  commit(): number {
+  /** Makes everything acknowledged durable. `QUEUED`: the host's disk is full, and it is tried again every second. */
+  commit(): RequestStatus {
     return this.#core.commit();
   }
 
@@ -232,7 +236,7 @@ export class Pool {
     const status = this.#core.commit();
     if (status === 0) this.#core.journal.remove();
     this.abandon();
-    return status;
+    return status === QUEUED ? -errno.ENOSPC : status;
   }
 
   /** Closes the files as a crash would: no commit, the journal stays. */
