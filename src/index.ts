@@ -35,7 +35,7 @@ export class Graph implements AsyncDisposable {
     await this.devices.shutdown();
   }
 
-  /** For `await using graph = await openGraph(…)`: the same as {@link close}. */
+  /** For `await using graph = await openGraph(…)` of TypeScript: the same as {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -72,6 +72,7 @@ export async function openGraph(options: GraphOptions): Promise<Graph> {
 }
 
 export { DeviceSet } from "./graph/device-set.ts";
+export { graphExists, shutdownGraph } from "./graph/graph.ts";
 export { GraphError } from "./graph/graph-error.ts";
 export { humanSize, parseSize } from "./graph/size.ts";
 export { Store } from "./image/store.ts";

@@ -1,7 +1,6 @@
-import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Command } from "commander";
-import type { Graph } from "../index.ts";
+import type { Graph, GraphOptions } from "../index.ts";
 import { missingRequirement } from "./requirements.ts";
 import { settingsOf } from "./settings.ts";
 import type { Settings } from "./settings.ts";
@@ -17,22 +16,16 @@ export async function withGraph(
   work: (graph: Graph, settings: Settings) => Promise<void>,
 ): Promise<void> {
   const settings = settingsOf(command);
-  await refuseBadOptions(settings.storageOptions);
-  const root = resolve(settings.root);
-  if (whenAbsent === "refuse" && !graphExists(root)) {
-    throw Object.assign(
-      new Error(
-        `Cannot open a graph in ${root}: there is none. \`mica import\` or \`mica info\` makes it; --root names another.`,
-      ),
-      { code: "NO_GRAPH" },
+  const options = await graphOptions(settings);
+  const { graphExists, openGraph } = await import("../index.ts");
+  if (whenAbsent === "refuse" && !graphExists(options.root)) {
+    throw failure(
+      "NO_GRAPH",
+      `Cannot open a graph in ${options.root}: there is none. \`mica import\` or \`mica info\` makes it; --root names another.`,
     );
   }
-  const missing = missingRequirement();
-  if (missing !== undefined) {
-    throw Object.assign(new Error(`Cannot open the graph in ${root}: ${missing}`), { code: "REQUIREMENT" });
-  }
-  const { openGraph } = await import("../index.ts");
-  const graph = await openGraph({ root, storageOptions: settings.storageOptions, log });
+  requireMachine(options.root);
+  const graph = await openGraph(options);
   try {
     await work(graph, settings);
   } finally {
@@ -40,17 +33,28 @@ export async function withGraph(
   }
 }
 
-/** Whether a folder holds a graph, in use or not. */
-export function graphExists(root: string): boolean {
-  return existsSync(join(root, "metadata")) || existsSync(join(root, "devicemapper"));
+/** How the command line wants its graph opened. */
+export async function graphOptions({ root, storageOptions }: Settings): Promise<GraphOptions> {
+  await refuseBadOptions(storageOptions);
+  return { root: resolve(root), storageOptions, log };
+}
+
+/** Says so early and plainly where the machine lacks what a graph needs. */
+export function requireMachine(root: string): void {
+  const missing = missingRequirement();
+  if (missing !== undefined) throw failure("REQUIREMENT", `Cannot open the graph in ${root}: ${missing}`);
+}
+
+function failure(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
 }
 
 /** An option that cannot be read is wrong usage, unlike one that this graph cannot follow. */
 async function refuseBadOptions(storageOptions: string[]): Promise<void> {
   if (storageOptions.length === 0) return;
-  const { parseStorageOptions, splitStorageOptions } = await import("../graph/parse-storage-options.ts");
+  const { parseStorageOptions } = await import("../graph/parse-storage-options.ts");
   try {
-    parseStorageOptions(splitStorageOptions(storageOptions));
+    parseStorageOptions(storageOptions);
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }

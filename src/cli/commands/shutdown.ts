@@ -1,9 +1,8 @@
-import { resolve } from "node:path";
 import type { Command } from "commander";
 import { examples } from "../examples.ts";
 import { print } from "../print.ts";
 import { settingsOf } from "../settings.ts";
-import { graphExists, withGraph } from "../with-graph.ts";
+import { graphOptions, requireMachine } from "../with-graph.ts";
 
 /** `mica shutdown` */
 export function configure(command: Command): void {
@@ -15,14 +14,15 @@ export function configure(command: Command): void {
     .addHelpText("after", examples(["mica shutdown", ""]))
     .action(async () => {
       const settings = settingsOf(command);
-      const root = resolve(settings.root);
-      if (!graphExists(root)) {
-        print(settings, { root, stopped: false }, () => `No graph in ${root}: nothing to stop`);
-        return;
+      const options = await graphOptions(settings);
+      const { graphExists, shutdownGraph } = await import("../../index.ts");
+      const stopped = graphExists(options.root);
+      if (stopped) {
+        requireMachine(options.root);
+        await shutdownGraph(options);
       }
-      await withGraph(command, "refuse", async (graph) => {
-        await graph.shutdown();
-      });
-      print(settings, { root, stopped: true }, () => "");
+      print(settings, { root: options.root, stopped }, () =>
+        stopped ? "" : `No graph in ${options.root}: nothing to stop`,
+      );
     });
 }
