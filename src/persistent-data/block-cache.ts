@@ -78,7 +78,7 @@ export class BlockCache {
     this.#dirty.clear();
   }
 
-  /** Writes all dirty blocks, neighbours together. They are clean then. */
+  /** Writes all dirty blocks, neighbours together. They stay dirty until `settle`, so that what fails can be tried again. */
   writeDirty(): void {
     const entries = [...this.#dirty.values()].sort((a, b) => a.block.number - b.block.number);
     let run: Uint8Array[] = [];
@@ -93,8 +93,13 @@ export class BlockCache {
       run.push(block.bytes);
     }
     if (run.length > 0) this.file.write(first, run);
+  }
+
+  /** Makes the blocks written clean: they are not to be changed in place any more. */
+  settle(): void {
+    const written = [...this.#dirty.values()];
     this.#dirty.clear();
-    for (const { block } of entries) {
+    for (const { block } of written) {
       block.dirty = false;
       this.#keep(block);
     }

@@ -4,11 +4,11 @@ export type BlockKindName = "superblock" | "btree node" | "bitmap" | "index";
 /**
  * Damaged, full or unreadable metadata.
  *
- * `code` is EILSEQ (damage), ENOSPC (no free metadata block), EROFS (opened read-only) or the system's code of a failed
+ * `code` is EILSEQ (damage), EROFS (opened read-only) or the system's code of a failed
  * read or write; `block` and `kind` name the metadata block concerned, where there is one.
  */
 export class MetadataError extends Error {
-  override readonly name = "MetadataError";
+  override readonly name: string = "MetadataError";
   readonly code: string;
   readonly block: number | undefined;
   readonly kind: BlockKindName | undefined;
@@ -18,5 +18,14 @@ export class MetadataError extends Error {
     this.code = code;
     this.block = where.block;
     this.kind = where.kind;
+  }
+}
+
+/** No metadata block is free for a change, which is then half done: only an abort leads on. Its code is ENOSPC. */
+export class MetadataFullError extends MetadataError {
+  override readonly name = "MetadataFullError";
+
+  constructor(message: string) {
+    super("ENOSPC", message);
   }
 }

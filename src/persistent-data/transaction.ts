@@ -1,7 +1,7 @@
 import type { BlockCache } from "./block-cache.ts";
 import type { BlockKind } from "./block-kind.ts";
 import type { Block } from "./block.ts";
-import { MetadataError } from "./metadata-error.ts";
+import { MetadataFullError } from "./metadata-error.ts";
 import type { ReferenceCounts } from "./reference-counts.ts";
 
 /** Dirty blocks beyond which they are written early: 16 MiB. Nothing committed refers to them, so that is safe. */
@@ -33,13 +33,12 @@ export class Transaction {
     return this.cache.read(number, kind);
   }
 
-  /** A zeroed block with one reference. @throws {MetadataError} ENOSPC */
+  /** A zeroed block with one reference. @throws {MetadataFullError} */
   create(kind: BlockKind): Block {
     const number = this.counts.allocate();
     if (number < 0) {
-      throw new MetadataError(
-        "ENOSPC",
-        "Cannot change the pool's metadata: the metadata device is full. Grow it, or delete snapshots.",
+      throw new MetadataFullError(
+        "Cannot change the pool's metadata: its device is full. Grow it, or delete snapshots.",
       );
     }
     return this.cache.create(number, kind);
@@ -78,6 +77,8 @@ export class Transaction {
 
   /** To be called between two changes, when nobody holds a dirty block: bounds the memory that a long transaction takes. */
   spill(): void {
-    if (this.cache.dirtyBlocks > mostDirtyBlocks) this.cache.writeDirty();
+    if (this.cache.dirtyBlocks <= mostDirtyBlocks) return;
+    this.cache.writeDirty();
+    this.cache.settle();
   }
 }

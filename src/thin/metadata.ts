@@ -1,9 +1,6 @@
-import { createHash } from "node:crypto";
 import { mostMetadataBitmaps } from "../persistent-data/bitmap-index.ts";
 import { BlockCache } from "../persistent-data/block-cache.ts";
 import { type BlockFile, openBlockFile } from "../persistent-data/block-file.ts";
-import { superblockKind } from "../persistent-data/block-kind.ts";
-import { seal } from "../persistent-data/block-seal.ts";
 import { Block } from "../persistent-data/block.ts";
 import { entriesPerPage } from "../persistent-data/count-page.ts";
 import { MetadataError } from "../persistent-data/metadata-error.ts";
@@ -16,14 +13,8 @@ import { ThinError } from "./errors.ts";
 import { MappingChunks } from "./mapping-chunks.ts";
 import { dropMetadataSnapshot, takeMetadataSnapshot } from "./metadata-snapshot.ts";
 import { type MetadataTrees, openTrees } from "./metadata-trees.ts";
-import {
-  readSuperblock,
-  setNeedsCheckFlag,
-  type Superblock,
-  superblockLocation,
-  verifySuperblock,
-  writeSuperblock,
-} from "./superblock.ts";
+import { type Superblock, superblockLocation } from "./superblock.ts";
+import { SuperblockStore } from "./superblock-store.ts";
 
 export type { DeviceDetails };
 
@@ -52,8 +43,7 @@ export class ThinMetadata {
   readonly #cache: BlockCache;
   readonly #open = new Map<number, DeviceMapping>();
   readonly #context: MappingContext;
-  /** The superblock as it was committed last. */
-  #committed = new Block(superblockLocation);
+  readonly #committed: SuperblockStore;
   /** The superblock to be committed, but for the roots. */
   #superblock!: Superblock;
   #superblockChanged = false;
@@ -63,6 +53,7 @@ export class ThinMetadata {
   private constructor(file: BlockFile) {
     this.#file = file;
     this.#cache = new BlockCache(file);
+    this.#committed = new SuperblockStore(file);
     const trees = () => this.#trees;
     const table = () => this.#table;
     const time = () => this.#superblock.time;
@@ -185,10 +176,7 @@ export class ThinMetadata {
 
   /** Hex digest that identifies the committed superblock; the needs_check flag and the checksum do not count. */
   superblockChecksum(): string {
-    const copy = new Block(superblockLocation);
-    copy.words.set(this.#committed.words);
-    setNeedsCheckFlag(copy, false);
-    return createHash("sha256").update(copy.payload).digest("hex");
+    return this.#committed.digest;
   }
 
   /** Makes an empty device. @throws {ThinError} EEXIST */
@@ -255,7 +243,7 @@ export class ThinMetadata {
       throw new ThinError("EBUSY", "Cannot reserve a metadata snapshot: there is one already. Release it first.");
     }
     this.commit(flushData);
-    this.#superblock.heldRoot = takeMetadataSnapshot(this.#trees, this.#committed);
+    this.#superblock.heldRoot = takeMetadataSnapshot(this.#trees, this.#committed.block);
     this.#superblockChanged = true;
   }
 
@@ -266,6 +254,14 @@ export class ThinMetadata {
     dropMetadataSnapshot(this.#trees, this.heldRoot);
     this.#superblock.heldRoot = 0;
     this.#superblockChanged = true;
+  }
+
+  /** For the metadata tools: the trees themselves, and the root of a device's. */
+  get trees(): MetadataTrees {
+    return this.#trees;
+  }
+  mappingRootOf(id: number): number {
+    return this.#known(id).root;
   }
 
   has(id: number): boolean {
@@ -320,11 +316,9 @@ export class ThinMetadata {
   /** Whether fewer metadata blocks are usable than one more change and its commit could need. */
   metadataLow(): boolean {
     const { data, metadata } = this.#trees;
-    // As the kernel's reserve, and what the commit will need: a bitmap for each page of counts changed (one more change
-    // can touch as many as a leaf has entries), a node for each device changed.
+    // The kernel's reserve, and what a commit can need: a bitmap for each page of counts, a node for each device changed.
     const reserve = Math.max(16, Math.min(1024, Math.floor(this.metadataBlocks / 10)));
-    const pages = Math.min(data.counts.pages, data.counts.dirtyPages.size + 252);
-    return metadata.counts.usable < reserve + pages + this.#table.changes;
+    return metadata.counts.usable < reserve + data.counts.pages + this.#table.changes;
   }
 
   /** Grows the data space. @throws {ThinError} EINVAL when asked to shrink */
@@ -345,7 +339,9 @@ export class ThinMetadata {
 
   /**
    * Makes every change durable: flushes the data, writes metadata blocks that nothing committed refers to, flushes, writes
-   * the superblock, flushes. Cut off anywhere, the medium has the old state or the new one.
+   * the superblock, flushes. Cut off anywhere, the medium has the old state or the new one. When the system fails a write
+   * (a full disk, say) nothing is lost: it can be called again.
+   * @throws {MetadataFullError} when there is no room for what changed; then `abort` is all that is left
    */
   commit(flushData: () => void): void {
     flushData();
@@ -357,9 +353,8 @@ export class ThinMetadata {
     metadata.write();
     this.#cache.writeDirty();
     this.#file.flush();
-    const next = new Block(superblockLocation);
-    next.words.set(this.#committed.words);
-    writeSuperblock(next, {
+    this.#cache.settle();
+    this.#committed.write({
       ...this.#superblock,
       dataSpaceMap: data.root,
       metadataSpaceMap: metadata.root,
@@ -367,7 +362,6 @@ export class ThinMetadata {
       detailsRoot: this.#table.detailsRoot,
       metadataBlocks: metadata.counts.blocks,
     });
-    this.#writeSuperblock(next);
     this.#superblockChanged = false;
     data.counts.endTransaction();
     metadata.counts.endTransaction();
@@ -378,7 +372,11 @@ export class ThinMetadata {
   abort(): void {
     this.#cache.clear();
     this.#load();
-    for (const mapping of this.#open.values()) mapping.reset(this.#table.get(mapping.id));
+    for (const [id, mapping] of this.#open) {
+      const record = this.#table.get(id);
+      mapping.reset(record);
+      if (record === undefined) this.#open.delete(id);
+    }
   }
 
   /** Asks for a check before the pool is used again: at once, committing nothing else. */
@@ -399,32 +397,11 @@ export class ThinMetadata {
   #writeNeedsCheck(needsCheck: boolean): void {
     this.#checkWritable();
     this.#superblock.needsCheck = needsCheck;
-    const next = new Block(superblockLocation);
-    next.words.set(this.#committed.words);
-    setNeedsCheckFlag(next, needsCheck);
-    this.#writeSuperblock(next);
-  }
-
-  #writeSuperblock(superblock: Block): void {
-    seal(superblock, superblockKind);
-    this.#file.write(superblockLocation, [superblock.bytes]);
-    this.#file.flush();
-    this.#committed = superblock;
+    this.#committed.writeNeedsCheck(needsCheck);
   }
 
   #load(): void {
-    const block = new Block(superblockLocation);
-    this.#file.read(superblockLocation, block.bytes);
-    verifySuperblock(block, this.readOnly);
-    const superblock = readSuperblock(block);
-    if (superblock.metadataBlocks > this.#file.sizeBlocks()) {
-      throw new MetadataError(
-        "EINVAL",
-        `Cannot open the pool's metadata: the device has ${this.#file.sizeBlocks()} blocks, the superblock says ${superblock.metadataBlocks}. Was it cut short?`,
-        { block: superblockLocation, kind: superblockKind.name },
-      );
-    }
-    this.#committed = block;
+    const superblock = this.#committed.load();
     this.#superblock = superblock;
     this.#superblockChanged = false;
     this.#trees = openTrees(this.#cache, { metadata: superblock.metadataSpaceMap, data: superblock.dataSpaceMap });

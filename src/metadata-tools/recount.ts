@@ -1,0 +1,95 @@
+import { bitmapCount, seeTree } from "../persistent-data/bitmap-block.ts";
+import { type BlockKind, bitmapKind } from "../persistent-data/block-kind.ts";
+import type { Block } from "../persistent-data/block.ts";
+import { btreeNodeKind, entryCount, keyAt, valueAt } from "../persistent-data/btree-node.ts";
+import { entriesPerPage } from "../persistent-data/count-page.ts";
+import type { IndexEntry } from "../persistent-data/index-entry.ts";
+import type { SpaceMapRoot } from "../persistent-data/space-map-root.ts";
+import { refCountWords } from "../thin/metadata-trees.ts";
+import type { ProblemList } from "./problem-list.ts";
+import { type TreeVisitor, walkTree } from "./tree-walk.ts";
+
+/** Reads metadata blocks, counts the references met on the way, and tells what cannot be read. */
+export class Recount {
+  /** References found to each metadata block. */
+  readonly references: Uint32Array;
+  readonly #read: (block: number, kind: BlockKind) => Block;
+  readonly #problems: ProblemList;
+  /** Whether anything could not be visited, so that what lies below it was not counted. */
+  incomplete = false;
+
+  constructor(blocks: number, read: (block: number, kind: BlockKind) => Block, problems: ProblemList) {
+    this.references = new Uint32Array(blocks);
+    this.#read = read;
+    this.#problems = problems;
+  }
+
+  /** Counts a reference. The block if this is the first to it, and it can be read. */
+  enter(block: number, kind: BlockKind, what: string): Block | undefined {
+    if (!(block < this.references.length)) {
+      this.damage(`${what}: metadata block ${block} lies beyond the device's ${this.references.length} blocks`);
+      return undefined;
+    }
+    if (++this.references[block] > 1) return undefined;
+    try {
+      return this.#read(block, kind);
+    } catch (error) {
+      this.damage(`${what}: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+
+  /** Tells of something that could not be visited. */
+  damage(problem: string): void {
+    this.incomplete = true;
+    this.#problems.add(problem);
+  }
+
+  /** A visitor that counts references and tells faults; `leaf` is added by who walks. */
+  visitor(what: string): Omit<TreeVisitor, "leaf"> {
+    return {
+      enter: (block) => this.enter(block, btreeNodeKind, what),
+      problem: (block, fault) => this.damage(`${what}: btree node at metadata block ${block}: ${fault}`),
+    };
+  }
+
+  /** Walks a tree and tells each entry: key, words, and the word of its value. */
+  walk(
+    root: number,
+    valueWords: number,
+    what: string,
+    visit: (key: number, words: Uint32Array, at: number) => void,
+  ): void {
+    walkTree(root, valueWords, {
+      ...this.visitor(what),
+      leaf(words) {
+        for (let i = 0, count = entryCount(words); i < count; i++) visit(keyAt(words, i), words, valueAt(words, i));
+      },
+    });
+  }
+
+  /** Reads the counts that a space map has, and counts the references to its own blocks. */
+  readCounts(root: SpaceMapRoot, index: Map<number, IndexEntry>, what: string): Uint32Array {
+    const large = new Map<number, number>();
+    this.walk(root.refCountRoot, refCountWords, `${what}, large reference counts`, (block, words, at) => {
+      large.set(block, words[at]);
+    });
+    const counts = new Uint32Array(root.blocks);
+    for (let bitmap = 0; bitmap * entriesPerPage < root.blocks; bitmap++) {
+      const where = index.get(bitmap);
+      if (where === undefined) {
+        this.damage(`${what}: bitmap ${bitmap} is missing from the index`);
+        continue;
+      }
+      const block = this.enter(where.bitmap, bitmapKind, what);
+      if (block === undefined) continue;
+      const first = bitmap * entriesPerPage;
+      const entries = Math.min(entriesPerPage, root.blocks - first);
+      for (let entry = 0; entry < entries; entry++) {
+        const count = bitmapCount(block.bytes, entry);
+        counts[first + entry] = count < seeTree ? count : (large.get(first + entry) ?? count);
+      }
+    }
+    return counts;
+  }
+}
