@@ -52,7 +52,7 @@ async function measureProvisioned(row: Row, stacks: readonly Stack[]): Promise<F
     for (const stack of stacks) devices.push(await stack.filled(SPAN));
     const results = devices.map((): FioResult[] => []);
     for (let repeat = 0; repeat < REPEATS; repeat += 1) {
-      for (const [i, device] of devices.entries()) results[i]!.push(await fio(device.path, SPAN, row.workload));
+      for (const [i, device] of devices.entries()) results[i].push(await fio(device.path, SPAN, row.workload));
     }
     return results.map(medianResult);
   } finally {
@@ -66,7 +66,7 @@ async function measureFirstWrite(row: Row, stacks: readonly Stack[]): Promise<Fi
     for (const [i, stack] of stacks.entries()) {
       const device = row.preparation === "first write" ? await stack.empty() : await stack.snapshot(FIRST_WRITE_SPAN);
       try {
-        results[i]!.push(await fio(device.path, FIRST_WRITE_SPAN, row.workload));
+        results[i].push(await fio(device.path, FIRST_WRITE_SPAN, row.workload));
       } finally {
         await device.close();
       }

@@ -44,7 +44,7 @@ export async function fio(device: string, span: string, workload: Workload): Pro
   ];
   const { stdout } = await run("fio", options, { maxBuffer: 16 << 20 });
   const report = JSON.parse(stdout.slice(stdout.indexOf("{"))) as { jobs: { read: FioSide; write: FioSide }[] };
-  const job = report.jobs[0]!;
+  const job = report.jobs[0];
   const side = workload.rw.endsWith("read") ? job.read : job.write;
   return { iops: side.iops, bytesPerSecond: side.bw_bytes };
 }

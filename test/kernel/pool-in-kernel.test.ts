@@ -56,7 +56,7 @@ const DIGESTS = (ids: readonly number[]): string =>
     .join("\n");
 
 function digestsIn(output: string): Map<number, string> {
-  return new Map([...output.matchAll(/^(\d+) ([0-9a-f]{64})/gm)].map((match) => [Number(match[1]), match[2]!]));
+  return new Map([...output.matchAll(/^(\d+) ([0-9a-f]{64})/gm)].map((match) => [Number(match[1]), match[2]]));
 }
 
 const missing = missingForKernel();
@@ -109,7 +109,7 @@ test(
       // The kernel's activation itself changes how many metadata blocks are in use, so those two counts are left out.
       const withoutMetadata = (status: string): string => status.replace(/\d+\/\d+ /, "");
       assert.equal(
-        withoutMetadata(/^status: \S+ \S+ \S+ (.*?) *$/m.exec(output)![1]!),
+        withoutMetadata(/^status: \S+ \S+ \S+ (.*?) *$/m.exec(output)![1]),
         withoutMetadata(statusBefore.trim()),
       );
 

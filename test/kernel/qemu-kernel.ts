@@ -61,7 +61,7 @@ export async function runInKernel(script: string, drives: readonly string[]): Pr
     );
     const output = /BEGIN\r?\n([^]*?)^STATUS (\d+)/m.exec(stdout);
     if (output?.[2] !== "0") throw new Error(`The script failed in the kernel:\n${stdout}`);
-    return output[1]!.replaceAll("\r", "");
+    return output[1].replaceAll("\r", "");
   } finally {
     rmSync(dir, { recursive: true });
   }
@@ -100,7 +100,7 @@ function makeInitrd(dir: string, script: string): string {
 /** A program with the shared libraries that the loader would give it. */
 function copyProgram(program: string, root: string): void {
   const libraries = execFileSync("ldd", [program], { encoding: "utf8" }).matchAll(/(\/\S+\.so\S*)/g);
-  for (const file of [program, ...[...libraries].map((match) => match[1]!)]) {
+  for (const file of [program, ...[...libraries].map((match) => match[1])]) {
     mkdirSync(join(root, dirname(file)), { recursive: true });
     copyFileSync(file, join(root, dirname(file), basename(file)));
   }
