@@ -1,6 +1,29 @@
+import type { ImageContext } from "./image-context.ts";
+import type { ImageDevices } from "./image-devices.ts";
+import { ImportMarks } from "./import-marks.ts";
+import { PendingDevices } from "./pending-devices.ts";
+import { StoreFiles } from "./store-files.ts";
+import { StoreLocks } from "./store-locks.ts";
 import { Store } from "./store.ts";
 
-/** Opens the images and containers of a graph, and tidies up what a crash left. */
-export function openImageStore(_set: object): Promise<Store> {
-  return Promise.resolve(new Store());
+/** Opens the images and containers of a graph, and settles what a crash left half done. */
+export async function openImageStore(devices: ImageDevices): Promise<Store> {
+  const files = new StoreFiles(devices.root);
+  files.prepare();
+  const locks = new StoreLocks(files.lockFile);
+  const pending = new PendingDevices(files, locks, devices);
+  const imports = new ImportMarks(files, locks);
+  const context: ImageContext = { devices, files, locks, pending, imports };
+  if (pending.any()) await settle(context);
+  return new Store(context);
+}
+
+async function settle(context: ImageContext): Promise<void> {
+  await context.pending.settleDead();
+  const dead = await context.locks.records(() => context.imports.any() && !context.imports.anyAlive());
+  if (!dead) return;
+  const { collectLayers } = await import("./collect-layers.ts");
+  await collectLayers(context);
+  const { removeAbandonedFiles } = await import("./abandoned-files.ts");
+  removeAbandonedFiles(context.files.temporaryFolder);
 }

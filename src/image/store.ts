@@ -1,66 +1,197 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Writable } from "node:stream";
 import type { Change } from "../layer/change.ts";
-import type { ContainerSummary, CreateOptions, ImageSummary, ImportOptions, TreeNode } from "./types.ts";
+import { chainIds } from "./digest.ts";
+import { findContainer } from "./find-container.ts";
+import { findImage, layersOf } from "./find-image.ts";
+import type { ImageContext } from "./image-context.ts";
+import { parseImageConfig } from "./image-config.ts";
+import type { ContainerRecord } from "./records.ts";
+import type { RemovedImage } from "./remove-image.ts";
+import { StoreError } from "./store-error.ts";
+import type { ContainerSummary, CreateOptions, ImageSummary, ImportOptions, LongOptions, TreeNode } from "./types.ts";
 
-/** The images and containers of one graph. */
+/**
+ * The images and containers of one graph. Any number of calls may run at once, in any number of processes. Methods throw
+ * StoreError for what a user can put right, and what the graph threw.
+ */
 export class Store {
+  readonly #context: ImageContext;
+  /** Containers that this object mounted, with their paths. */
+  readonly #mounted = new Map<string, string>();
+
+  /** Use `openImageStore`. */
+  constructor(context: ImageContext) {
+    this.#context = context;
+  }
+
+  /** All images. */
   images(): Promise<ImageSummary[]> {
-    return todo();
+    const { files } = this.#context;
+    return promise(() => files.imageIds().map((id) => this.#summary(id)));
   }
-  containers(): Promise<ContainerSummary[]> {
-    return todo();
+
+  /** All containers. */
+  async containers(): Promise<ContainerSummary[]> {
+    const { devices, files } = this.#context;
+    const containers = files.containers();
+    if (containers.length === 0) return [];
+    const mountPoints = new Map((await devices.devices()).map(({ id, mountPoint }) => [id, mountPoint]));
+    return containers.map((record) => containerSummary(record, mountPoints.get(record.id)));
   }
-  /** One image by reference, ID or ID prefix. @throws StoreError not-found, ambiguous */
-  image(_nameOrId: string): Promise<ImageSummary> {
-    return todo();
+
+  /** One image by name, ID or the start of its ID. @throws StoreError not-found, ambiguous */
+  image(nameOrId: string): Promise<ImageSummary> {
+    return promise(() => this.#summary(findImage(this.#context.files, nameOrId).id));
   }
-  /** One container by ID, name or ID prefix. @throws StoreError not-found, ambiguous */
-  container(_nameOrId: string): Promise<ContainerSummary> {
-    return todo();
+
+  /** One container by ID, name or the start of its ID. @throws StoreError not-found, ambiguous */
+  async container(nameOrId: string): Promise<ContainerSummary> {
+    const record = findContainer(this.#context.files, nameOrId);
+    return containerSummary(record, (await this.#context.devices.device(record.id))?.mountPoint);
   }
-  import(_name: string, _source: string, _options?: ImportOptions): Promise<{ id: string }> {
-    return todo();
+
+  /**
+   * Brings an image in: an OCI image layout (folder or tar), a `docker save` archive, or a tar of a root file system. Layers
+   * that are there are shared. Interrupted, it leaves nothing behind.
+   *
+   * @param name such as "app" or "app:2"; taken from the image that had it
+   * @param source a path, or "-" for standard input
+   */
+  async import(name: string, source: string, options: ImportOptions = {}): Promise<{ id: string }> {
+    const { importImage } = await import("./import-image.ts");
+    return this.#making(() => importImage(this.#context, name, source, options));
   }
-  create(_image: string, _options?: CreateOptions): Promise<{ id: string; name: string }> {
-    return todo();
+
+  /** Makes a container of an image. @throws StoreError exists, invalid (name) */
+  async create(image: string, options: CreateOptions = {}): Promise<{ id: string; name: string }> {
+    const { createContainer } = await import("./create-container.ts");
+    return createContainer(this.#context, image, options);
   }
-  /** Mounts a container; resolves to the path of its root file system. */
-  mount(_container: string): Promise<string> {
-    return todo();
+
+  /** Mounts a container, if it is not; resolves to the path of its root file system. It stays mounted when the process ends. */
+  async mount(container: string): Promise<string> {
+    const { id } = findContainer(this.#context.files, container);
+    const mounted = this.#mounted.get(id);
+    if (mounted !== undefined && existsSync(mounted)) return mounted;
+    const path = await this.#context.devices.get(id);
+    this.#mounted.set(id, path);
+    return path;
   }
-  umount(_container: string): Promise<void> {
-    return todo();
+
+  /** Unmounts a container, whoever mounted it. @throws StoreError invalid when it is not mounted */
+  async umount(container: string): Promise<void> {
+    const { devices, files } = this.#context;
+    const { id, name } = findContainer(files, container);
+    if ((await devices.device(id))?.mountPoint === undefined) {
+      this.#mounted.delete(id);
+      throw new StoreError("invalid", `Cannot unmount container ${name}: it is not mounted`);
+    }
+    await devices.put(id);
+    this.#mounted.delete(id);
   }
-  diff(_container: string): Promise<Change[]> {
-    return todo();
+
+  /** What differs between a container and its image, as `docker diff`. */
+  async diff(container: string): Promise<Change[]> {
+    const [{ changes }, { withMountedPair }] = await Promise.all([
+      import("../layer/changes.ts"),
+      import("./mounted-pair.ts"),
+    ]);
+    const { devices, files } = this.#context;
+    const { id, imageId } = findContainer(files, container);
+    const parent = layersOf(files, findImage(files, imageId)).at(-1);
+    return withMountedPair(devices, id, parent?.device, changes);
   }
-  commit(_container: string, _name: string): Promise<{ id: string }> {
-    return todo();
+
+  /** Makes an image of a container as it is; it may be mounted. */
+  async commit(container: string, name: string, options: LongOptions = {}): Promise<{ id: string }> {
+    const { commitContainer } = await import("./commit-container.ts");
+    return this.#making(() => commitContainer(this.#context, container, name, options));
   }
-  /** Writes a container's whole file tree as a tar, and ends the stream. */
-  export(_container: string, _writable: Writable): Promise<void> {
-    return todo();
+
+  /** Writes a container's whole file tree as a tar, and ends the stream; on failure the stream is destroyed. */
+  async export(container: string, writable: Writable, options: LongOptions = {}): Promise<void> {
+    const { exportContainer } = await import("./export-container.ts");
+    return exportContainer(this.#context, container, writable, options);
   }
-  /** Writes an OCI archive (which is a `docker load` archive too) to a file, or to a stream. */
-  save(_image: string, _file: string | Writable): Promise<void> {
-    return todo();
+
+  /** Writes an archive that is an OCI image layout and a `docker load` archive, to a file or a stream. */
+  async save(image: string, target: string | Writable, options: LongOptions = {}): Promise<void> {
+    const { saveImage } = await import("./save-image.ts");
+    return saveImage(this.#context, image, target, options);
   }
-  removeContainer(_nameOrId: string): Promise<void> {
-    return todo();
+
+  /** Removes a container. @throws StoreError in-use while it is mounted */
+  async removeContainer(nameOrId: string): Promise<void> {
+    const { removeContainer } = await import("./remove-container.ts");
+    return removeContainer(this.#context, nameOrId);
   }
-  /** Takes one name off an image; with the last name, or by ID, the image and all layers nothing else uses go. */
-  removeImage(_nameOrId: string): Promise<{ untagged: string[]; deleted: string[] }> {
-    return todo();
+
+  /**
+   * Takes one name off an image; with the last name, or by ID, the image goes, with all layers that nothing else uses.
+   *
+   * @throws StoreError in-use when a container stands on it
+   */
+  async removeImage(nameOrId: string): Promise<RemovedImage> {
+    const { removeImage } = await import("./remove-image.ts");
+    return removeImage(this.#context, nameOrId);
   }
-  tree(): Promise<TreeNode> {
-    return todo();
+
+  /** The devices as they stand on each other: base → layers → containers. */
+  async tree(): Promise<TreeNode> {
+    const { layerTree } = await import("./layer-tree.ts");
+    return layerTree(this.#context);
   }
+
   /** What is wrong between records and devices; empty when nothing is. */
-  check(): Promise<string[]> {
-    return todo();
+  async check(): Promise<string[]> {
+    const { checkStore } = await import("./check-store.ts");
+    return checkStore(this.#context);
+  }
+
+  /** Makes an image under a mark; the layers of one that failed are removed. */
+  async #making(make: () => Promise<{ id: string }>): Promise<{ id: string }> {
+    try {
+      return await this.#context.imports.during(make);
+    } finally {
+      if (this.#context.imports.any()) {
+        const { collectLayers } = await import("./collect-layers.ts");
+        await collectLayers(this.#context);
+      }
+    }
+  }
+
+  #summary(id: string): ImageSummary {
+    const { files } = this.#context;
+    const config = parseImageConfig(files.imageConfig(id) ?? Buffer.alloc(0), `image ${id}`);
+    const layers = chainIds(config.diffIds);
+    const references = Object.entries(files.references()).filter(
+      ([name, image]) => image === id && !name.includes("@"),
+    );
+    return {
+      id,
+      references: references.map(([name]) => name).sort(),
+      created: config.created,
+      architecture: config.architecture,
+      os: config.os,
+      sizeBytes: layers.reduce((sum, layer) => sum + (files.layer(layer)?.contentBytes ?? 0), 0),
+      layers,
+    };
   }
 }
 
-function todo(): never {
-  throw new Error("Cannot do this yet: it is being written");
+function containerSummary(record: ContainerRecord, mountPoint: string | undefined): ContainerSummary {
+  return {
+    ...record,
+    device: record.id,
+    sizeBytes: record.sizeBytes,
+    mountPoint: mountPoint === undefined ? undefined : join(mountPoint, "rootfs"),
+  };
+}
+
+/** For what is done at once and yet promised: a failure is a rejection. */
+async function promise<T>(task: () => T): Promise<T> {
+  await Promise.resolve();
+  return task();
 }

@@ -61,17 +61,25 @@ export interface TreeNode {
 
 /** Options of `Store.import`. */
 export interface ImportOptions {
-  progress?: (event: ImportProgress) => void;
+  progress?: ((event: ImportProgress) => void) | undefined;
   /** What to read when the source is "-". Default: standard input. */
-  stdin?: NodeJS.ReadableStream;
+  stdin?: NodeJS.ReadableStream | undefined;
+  /** Aborted, it undoes what it did so far and rejects. */
+  signal?: AbortSignal | undefined;
   /** Of an image index, take this platform: "linux/arm64", "linux/arm/v7". Default: this machine's. */
-  platform?: string;
+  platform?: string | undefined;
+}
+
+/** Options of what writes or reads much: `export`, `save`, `commit`. */
+export interface LongOptions {
+  /** Aborted, it undoes what it did so far and rejects. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Options of `Store.create`. */
 export interface CreateOptions {
   /** Letters, digits, "_", ".", "-"; the first a letter or digit. Default: the start of the new ID. */
-  name?: string;
+  name?: string | undefined;
   /** Size of the device and its file system; not below the image's. */
-  sizeBytes?: number;
+  sizeBytes?: number | undefined;
 }

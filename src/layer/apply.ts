@@ -8,6 +8,7 @@ import type { ApplyAnswer } from "./apply-answer.ts";
 import { COMPRESSION_MAGIC_BYTES, detectCompression, type Compression } from "./compression.ts";
 import { decompress } from "./decompress.ts";
 import { LayerError } from "./layer-error.ts";
+import { peek } from "./peek.ts";
 import { TarRecorder } from "./tar-recorder.ts";
 
 /** What was applied. */
@@ -148,29 +149,6 @@ function parseAnswer(line: string): ApplyAnswer | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Reads at least `bytes` bytes, unless the stream is shorter; `rest` gives them again, and then what follows. */
-async function peek(stream: Readable, bytes: number): Promise<{ head: Buffer; rest: AsyncIterable<Buffer> }> {
-  const iterator = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
-  const chunks: Buffer[] = [];
-  let length = 0;
-  while (length < bytes) {
-    const next = await iterator.next();
-    if (next.done === true) break;
-    chunks.push(next.value);
-    length += next.value.length;
-  }
-  const head = Buffer.concat(chunks);
-  async function* rest(): AsyncGenerator<Buffer> {
-    yield head;
-    for (;;) {
-      const next = await iterator.next();
-      if (next.done === true) return;
-      yield next.value;
-    }
-  }
-  return { head, rest: rest() };
 }
 
 async function failureOf(work: Promise<void>): Promise<Error | undefined> {

@@ -34,6 +34,8 @@ export interface TarVisitor {
 export class TarScanner {
   /** Whether the mark that ends an archive was seen. */
   ended = false;
+  /** Bytes taken so far, skipped ones included. */
+  position = 0;
   private readonly visitor: TarVisitor;
   private readonly header = Buffer.alloc(TAR_BLOCK_BYTES);
   private headerBytes = 0;
@@ -57,30 +59,43 @@ export class TarScanner {
     let offset = 0;
     while (offset < chunk.length) {
       if (this.ended) {
+        this.position += chunk.length - offset;
         this.visitor.framing(chunk.subarray(offset));
         return;
       }
       if (this.contentBytes > 0 && !this.inSparseMap) {
         const piece = chunk.subarray(offset, offset + this.contentBytes);
-        this.takeContent(piece);
+        this.position += piece.length;
         offset += piece.length;
+        this.takeContent(piece);
       } else if (this.paddingBytes > 0 && !this.inSparseMap) {
         const piece = chunk.subarray(offset, offset + this.paddingBytes);
-        this.visitor.framing(piece);
-        this.paddingBytes -= piece.length;
+        this.position += piece.length;
         offset += piece.length;
+        this.paddingBytes -= piece.length;
+        this.visitor.framing(piece);
       } else {
         const piece = chunk.subarray(offset, offset + TAR_BLOCK_BYTES - this.headerBytes);
         piece.copy(this.header, this.headerBytes);
         this.headerBytes += piece.length;
-        this.visitor.framing(piece);
+        this.position += piece.length;
         offset += piece.length;
+        this.visitor.framing(piece);
         if (this.headerBytes < TAR_BLOCK_BYTES) continue;
         this.headerBytes = 0;
         if (this.inSparseMap) this.inSparseMap = this.header[SPARSE_MAP_CONTINUES] !== 0;
         else this.takeHeader();
       }
     }
+  }
+
+  /** Leaves out what is still to come of the current entry's content and padding. @returns how many bytes that is */
+  skipContent(): number {
+    if (this.special !== undefined || this.inSparseMap) return 0;
+    const skipped = this.contentBytes + this.paddingBytes;
+    this.contentBytes = this.paddingBytes = 0;
+    this.position += skipped;
+    return skipped;
   }
 
   /** To be called after the last piece. @throws LayerError when the tar ends inside an entry */

@@ -1,0 +1,74 @@
+import { randomBytes } from "node:crypto";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { lockFileSync } from "../linux/flock.ts";
+import { errorCode } from "../linux/system-error.ts";
+import type { StoreFiles } from "./store-files.ts";
+import type { StoreLocks } from "./store-locks.ts";
+
+const PREFIX = "image-";
+
+/**
+ * Marks of images under way, whose layers no image claims yet: locked files, as those of PendingDevices. While one is alive,
+ * layers without an image are left alone; a dead one says that there may be such layers to collect.
+ */
+export class ImportMarks {
+  private readonly files: StoreFiles;
+  private readonly locks: StoreLocks;
+
+  constructor(files: StoreFiles, locks: StoreLocks) {
+    this.files = files;
+    this.locks = locks;
+  }
+
+  /** Makes an image under a mark. If that fails the mark is left behind, dead. */
+  async during<T>(make: () => Promise<T>): Promise<T> {
+    const path = this.newPath();
+    const lock = await this.locks.records(() => lockFileSync(path));
+    try {
+      const result = await make();
+      rmSync(path, { force: true });
+      return result;
+    } finally {
+      lock.release();
+    }
+  }
+
+  /** Whether an image is under way, here or in another process. Only for who holds the records' lock. */
+  anyAlive(): boolean {
+    return this.paths().some((path) => {
+      try {
+        lockFileSync(path).release();
+        return false;
+      } catch (error) {
+        if (errorCode(error) === "EAGAIN") return true;
+        throw error;
+      }
+    });
+  }
+
+  /** Whether there are marks; after a look at `anyAlive`, dead ones. */
+  any(): boolean {
+    return this.paths().length > 0;
+  }
+
+  /** Asks for a collection later. */
+  leaveDead(): void {
+    if (!this.any()) writeFileSync(this.newPath(), "");
+  }
+
+  /** Only when none is alive, and under the records' lock. */
+  clear(): void {
+    for (const path of this.paths()) rmSync(path, { force: true });
+  }
+
+  private newPath(): string {
+    return join(this.files.pendingFolder, PREFIX + randomBytes(8).toString("hex"));
+  }
+
+  private paths(): string[] {
+    return readdirSync(this.files.pendingFolder)
+      .filter((name) => name.startsWith(PREFIX))
+      .map((name) => join(this.files.pendingFolder, name));
+  }
+}

@@ -1,0 +1,166 @@
+import * as v from "valibot";
+import { hexOf, isDigest, verifyDigest, type Digest } from "../digest.ts";
+import { parseImageConfig, parseJson } from "../image-config.ts";
+import { formatPlatform, platformMatches, type Platform } from "../platform.ts";
+import { StoreError } from "../store-error.ts";
+import type { ImageSource } from "./image-source.ts";
+import { missing, readSmall, type SourceFiles } from "./source-files.ts";
+
+/** What registries accept at most of a manifest or an index; a configuration may be larger. */
+const MAX_MANIFEST_BYTES = 4 << 20;
+const MAX_CONFIG_BYTES = 16 << 20;
+const MAX_NESTING = 4;
+
+const REF_NAME = "org.opencontainers.image.ref.name";
+const INDEX_TYPES = [
+  "application/vnd.oci.image.index.v1+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+];
+const MANIFEST_TYPES = [
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+const descriptorSchema = v.looseObject({
+  mediaType: v.nullish(v.string()),
+  digest: v.pipe(v.string(), v.check(isDigest, "not a digest")),
+  size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  platform: v.nullish(v.looseObject({ os: v.string(), architecture: v.string(), variant: v.nullish(v.string()) })),
+  annotations: v.nullish(v.record(v.string(), v.string())),
+});
+type Descriptor = v.InferOutput<typeof descriptorSchema>;
+
+const indexSchema = v.looseObject({
+  mediaType: v.nullish(v.string()),
+  manifests: v.array(descriptorSchema),
+});
+const manifestSchema = v.looseObject({
+  mediaType: v.nullish(v.string()),
+  config: descriptorSchema,
+  layers: v.array(descriptorSchema),
+});
+
+/** Whether a source is an OCI image layout (OCI image-spec, image-layout.md). */
+export function isOciLayout(files: SourceFiles): boolean {
+  return files.file("oci-layout") !== undefined && files.file("index.json") !== undefined;
+}
+
+/**
+ * Opens the image in an OCI layout: the only one, the one of this name, the one for this platform.
+ *
+ * @param wanted.names names to tell images of one layout apart by: annotations of the index
+ * @throws StoreError naming what is damaged or missing, or what there is to choose from
+ */
+export async function openOciSource(
+  files: SourceFiles,
+  wanted: { platform: Platform; names: readonly string[] },
+): Promise<ImageSource> {
+  const index = parseJson(
+    await readSmall(files, "index.json", MAX_MANIFEST_BYTES),
+    indexSchema,
+    `index.json of ${files.label}`,
+  );
+  const descriptor = await choose(files, index.manifests, wanted, 0);
+  const manifestBytes = await readBlob(files, descriptor, MAX_MANIFEST_BYTES);
+  const manifest = parseJson(manifestBytes, manifestSchema, `manifest ${descriptor.digest} of ${files.label}`);
+  const configBytes = await readBlob(files, manifest.config, MAX_CONFIG_BYTES);
+  const parsed = parseImageConfig(configBytes, `configuration ${manifest.config.digest} of ${files.label}`);
+  if (parsed.diffIds.length !== manifest.layers.length) {
+    throw new StoreError(
+      "damaged",
+      `Cannot import ${files.label}: its manifest lists ${manifest.layers.length} layers, its configuration ${parsed.diffIds.length}`,
+    );
+  }
+  return {
+    kind: "oci",
+    label: files.label,
+    config: { bytes: configBytes, parsed },
+    manifestDigest: descriptor.digest,
+    layers: manifest.layers.map((layer, position) => ({
+      digest: layer.digest,
+      diffId: parsed.diffIds[position],
+      sizeBytes: layer.size,
+      repeatable: true,
+      open: () => blob(files, layer).open(),
+    })),
+    close: () => undefined,
+  };
+}
+
+async function choose(
+  files: SourceFiles,
+  manifests: Descriptor[],
+  wanted: { platform: Platform; names: readonly string[] },
+  depth: number,
+): Promise<Descriptor> {
+  // Attestations and signatures stand beside images, for the platform "unknown" or as artifacts.
+  const images = manifests.filter(
+    ({ mediaType, platform }) =>
+      platform?.os !== "unknown" && (mediaType == null || [...INDEX_TYPES, ...MANIFEST_TYPES].includes(mediaType)),
+  );
+  if (images.length === 0) throw new StoreError("invalid", `Cannot import ${files.label}: there is no image in it`);
+  let candidates = images;
+  const withPlatform = images.filter(({ platform }) => platform != null);
+  if (withPlatform.length === images.length || images.length > 1) {
+    const matching = images.filter(
+      ({ platform }) => platform == null || platformMatches(toPlatform(platform), wanted.platform),
+    );
+    if (matching.length === 0) {
+      const offered = withPlatform.map(({ platform }) => formatPlatform(toPlatform(platform!))).join(", ");
+      throw new StoreError(
+        "invalid",
+        `Cannot import ${files.label}: it has no image for ${formatPlatform(wanted.platform)}, only for ${offered}. ` +
+          "Another platform can be asked for by name",
+      );
+    }
+    candidates = matching;
+  }
+  if (candidates.length > 1) {
+    const named = candidates.filter(({ annotations }) => wanted.names.includes(annotations?.[REF_NAME] ?? ""));
+    if (named.length > 0) candidates = named;
+    else if (depth === 0 && candidates.every(({ platform }) => platform == null)) throw ambiguous(files, candidates);
+  }
+  const chosen = candidates[0];
+  if (!INDEX_TYPES.includes(chosen.mediaType ?? "")) return chosen;
+  if (depth >= MAX_NESTING)
+    throw new StoreError("damaged", `Cannot import ${files.label}: indexes are nested too deep`);
+  const bytes = await readBlob(files, chosen, MAX_MANIFEST_BYTES);
+  const index = parseJson(bytes, indexSchema, `index ${chosen.digest} of ${files.label}`);
+  return choose(files, index.manifests, wanted, depth + 1);
+}
+
+function ambiguous(files: SourceFiles, candidates: Descriptor[]): StoreError {
+  const names = candidates.map(({ annotations, digest }) => annotations?.[REF_NAME] ?? digest).join(", ");
+  return new StoreError(
+    "ambiguous",
+    `Cannot import ${files.label}: it holds several images (${names}). Import it under the name of one of them, ` +
+      "or copy that one out first",
+  );
+}
+
+function toPlatform(platform: NonNullable<Descriptor["platform"]>): Platform {
+  return { os: platform.os, architecture: platform.architecture, variant: platform.variant ?? undefined };
+}
+
+function blobName(digest: Digest): string {
+  return `blobs/${digest.slice(0, digest.indexOf(":"))}/${hexOf(digest)}`;
+}
+
+function blob(files: SourceFiles, descriptor: Descriptor): NonNullable<ReturnType<SourceFiles["file"]>> {
+  const file = files.file(blobName(descriptor.digest));
+  if (file === undefined) throw missing(files, blobName(descriptor.digest));
+  if (file.sizeBytes !== descriptor.size) {
+    throw new StoreError(
+      "damaged",
+      `Cannot use ${descriptor.digest} of ${files.label}: it should have ${descriptor.size} bytes and has ${file.sizeBytes}`,
+    );
+  }
+  return file;
+}
+
+async function readBlob(files: SourceFiles, descriptor: Descriptor, maxBytes: number): Promise<Buffer> {
+  blob(files, descriptor);
+  const bytes = await readSmall(files, blobName(descriptor.digest), maxBytes);
+  verifyDigest(bytes, descriptor.digest, `${descriptor.digest} of ${files.label}`);
+  return bytes;
+}
