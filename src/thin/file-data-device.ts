@@ -17,6 +17,8 @@ export class FileDataDevice implements DataDevice {
   readonly #isBlockDevice: boolean;
   #sizeBytes: number;
   #discards = true;
+  /** Something was written since the last flush; at first, an engine before may have. */
+  #dirty = true;
 
   /** @throws the system's error when the path cannot be opened */
   constructor(path: string, access: "read-write" | "read-only" = "read-write") {
@@ -57,6 +59,7 @@ export class FileDataDevice implements DataDevice {
   }
 
   write(buffer: Uint8Array, bufferOffset: number, offset: number, length: number): number {
+    this.#dirty = true;
     try {
       let done = 0;
       while (done < length) {
@@ -80,6 +83,7 @@ export class FileDataDevice implements DataDevice {
   zero(offset: number, length: number): number {
     if (this.isHole(offset, length)) return 0;
     if (length >= zeroByHoleBytes) {
+      this.#dirty = true;
       try {
         if (this.#isBlockDevice) blockZeroOut(this.#fd, offset, length);
         else punchHole(this.#fd, offset, length);
@@ -97,6 +101,7 @@ export class FileDataDevice implements DataDevice {
 
   discard(offset: number, length: number): number {
     if (!this.#discards) return 0;
+    this.#dirty = true;
     try {
       if (this.#isBlockDevice) blockDiscard(this.#fd, offset, length);
       else punchHole(this.#fd, offset, length);
@@ -109,8 +114,10 @@ export class FileDataDevice implements DataDevice {
   }
 
   flush(): number {
+    if (!this.#dirty) return 0;
     try {
       fdatasyncSync(this.#fd);
+      this.#dirty = false;
       return 0;
     } catch (error) {
       return negativeErrno(error);

@@ -1,4 +1,5 @@
 import type { DeviceMapping } from "./device-mapping.ts";
+import type { ThinMetadata } from "./metadata.ts";
 import type { PoolCore } from "./pool-core.ts";
 import { poolMode } from "./pool-mode.ts";
 
@@ -16,7 +17,7 @@ export function poolStatus(core: PoolCore): string {
       : "discard_passdown";
   return [
     metadata.transactionId,
-    `${metadata.allocatedMetadataBlocks}/${metadata.metadataBlocks}`,
+    `${usedMetadataBlocks(metadata)}/${metadata.metadataBlocks}`,
     `${metadata.allocatedDataBlocks}/${metadata.dataBlocks}`,
     metadata.heldRoot === 0 ? "-" : metadata.heldRoot,
     core.mode === poolMode.write ? "rw" : core.mode === poolMode.outOfDataSpace ? "out_of_data_space" : "ro",
@@ -25,6 +26,12 @@ export function poolStatus(core: PoolCore): string {
     metadata.needsCheck ? "needs_check" : "-",
     core.metadataThresholdBlocks(),
   ].join(" ");
+}
+
+/** The kernel counts its reserve, a tenth and at most 1024 blocks, as used (dm-thin-metadata.c, __set_metadata_reserve). */
+function usedMetadataBlocks({ metadataBlocks, allocatedMetadataBlocks }: ThinMetadata): number {
+  const reserve = Math.min(1024, Math.floor(metadataBlocks / 10));
+  return Math.min(metadataBlocks, allocatedMetadataBlocks + reserve);
 }
 
 /**
