@@ -1,6 +1,6 @@
 import { lstatSync, rmSync, unlinkSync } from "node:fs";
 import { libc, lastErrno, loadKoffi } from "../linux/libc.ts";
-import { errno, errnoName } from "../linux/system-error.ts";
+import { errno, errnoName, errorCode } from "../linux/system-error.ts";
 import { LayerError } from "./layer-error.ts";
 import { archiveStatus, extractFlags, type Libarchive, type Pointer } from "./libarchive.ts";
 import { cleanEntryPath, fsPath, isAscii, quotePath, type RawPath } from "./raw-path.ts";
@@ -89,6 +89,19 @@ class TarExtractor {
     const path = cleanEntryPath(raw);
     if (path === undefined) throw new LayerError(`Cannot unpack ${quotePath(raw)}: it leads out of the layer`);
     if (raw === "") throw new LayerError("Cannot unpack an entry without a name");
+    try {
+      this.unpackOrDelete(raw, path);
+    } catch (cause) {
+      if (cause instanceof LayerError) throw cause;
+      // Of node's fs, whose message repeats the path, and raw.
+      const number = cause instanceof Error && "errno" in cause ? -Number(cause.errno) : 0;
+      const why = meanings[number] ?? errorCode(cause) ?? String(cause);
+      throw new LayerError(`Cannot unpack ${quotePath(path)}: ${why}`, { cause });
+    }
+    return path;
+  }
+
+  private unpackOrDelete(raw: RawPath, path: RawPath): void {
     const whiteout = parseWhiteout(path);
     if (whiteout === "invalid") throw new LayerError(`Cannot apply whiteout ${quotePath(raw)}: it names no entry`);
     if (whiteout?.kind === "bookkeeping") {
@@ -96,12 +109,11 @@ class TarExtractor {
     } else if (whiteout !== undefined) {
       if (whiteout.kind === "delete") removeLower(whiteout.path, this.ownPaths);
       else removeLowerIn(whiteout.path, this.ownPaths);
-      return path;
+      return;
     }
     if (path !== raw) this.lib.entry_copy_pathname(this.entry, Buffer.from(`${path}\0`, "latin1"));
     this.unpackFile(path);
     this.remember(path);
-    return path;
   }
 
   private unpackFile(path: RawPath): void {
@@ -117,13 +129,14 @@ class TarExtractor {
         const seconds = BigInt(lib.entry_mtime(entry));
         this.folderTimes.push({ path, mtimeNs: seconds * NANOSECONDS + BigInt(lib.entry_mtime_nsec(entry)) });
       }
-    } else if (type === REGULAR) {
-      this.result.contentBytes += Number(lib.entry_size(entry));
     }
+    const sizeBytes = lib.entry_size(entry);
+    if (type === REGULAR) this.result.contentBytes += Number(sizeBytes);
     this.useFlags(type === FOLDER ? ALL_BUT_TIME : ALL);
     let status = lib.read_extract2(this.archive, entry, this.disk);
     if (status !== archiveStatus.ok && type !== FOLDER && this.removedFolderAt(path)) {
-      // The folder that was in the way made the header fail, so the entry's data is still to be read.
+      // The folder that was in the way made the header fail: the data is still to be read, but libarchive set its size to 0.
+      lib.entry_set_size(entry, sizeBytes);
       status = lib.read_extract2(this.archive, entry, this.disk);
     }
     if (status !== archiveStatus.ok) {

@@ -35,6 +35,7 @@ export interface Libarchive {
   entry_copy_hardlink(entry: Pointer, path: Uint8Array): void;
   entry_filetype(entry: Pointer): number;
   entry_size(entry: Pointer): number | bigint;
+  entry_set_size(entry: Pointer, bytes: number | bigint): void;
   entry_uid(entry: Pointer): number | bigint;
   entry_gid(entry: Pointer): number | bigint;
   entry_mtime(entry: Pointer): number | bigint;
@@ -74,6 +75,7 @@ const declarations: Record<keyof Libarchive, string> = {
   entry_copy_hardlink: "void archive_entry_copy_hardlink(void *, const void *)",
   entry_filetype: "uint archive_entry_filetype(void *)",
   entry_size: "int64 archive_entry_size(void *)",
+  entry_set_size: "void archive_entry_set_size(void *, int64)",
   entry_uid: "int64 archive_entry_uid(void *)",
   entry_gid: "int64 archive_entry_gid(void *)",
   entry_mtime: "int64 archive_entry_mtime(void *)",
