@@ -1,22 +1,27 @@
 import type { BlockFile } from "./block-file.ts";
 import type { BlockKind } from "./block-kind.ts";
 import { seal, verifySeal } from "./block-seal.ts";
-import { Block } from "./block.ts";
+import { Block, type BlockMemory } from "./block.ts";
 import { MetadataError } from "./metadata-error.ts";
 
 /** Most blocks in one write: within the system's limit on vectors, and 1 MiB. */
 const mostBlocksAWrite = 256;
 
+/** Most memory of blocks let go that is kept for others: 4 MiB. The garbage collector sees such memory late. */
+const mostSpareBlocks = 1024;
+
 /**
  * Blocks read and blocks to be written. Clean ones are let go beyond a limit, by the clock algorithm; dirty ones stay
- * until they are written. A clean block that somebody still holds after it was let go does no harm: nobody changes a
- * block that is not dirty.
+ * until they are written. A block that was let go may still be read by who holds it until `reclaim`.
  */
 export class BlockCache {
   readonly file: BlockFile;
   readonly #limit: number;
   readonly #clean = new Map<number, Block>();
   readonly #dirty = new Map<number, { block: Block; kind: BlockKind }>();
+  /** Blocks let go whose memory is not given to others yet. */
+  #released: BlockMemory[] = [];
+  readonly #spare: BlockMemory[] = [];
 
   constructor(file: BlockFile, limitBlocks = 2048) {
     this.file = file;
@@ -46,7 +51,7 @@ export class BlockCache {
         { block: number, kind: kind.name },
       );
     }
-    const block = new Block(number);
+    const block = new Block(number, this.#spare.pop());
     this.file.read(number, block.bytes);
     verifySeal(block, kind);
     this.#keep(block);
@@ -55,7 +60,9 @@ export class BlockCache {
 
   /** A zeroed block to be filled by the caller; it is dirty. */
   create(number: number, kind: BlockKind): Block {
-    const block = new Block(number);
+    const spare = this.#spare.pop();
+    spare?.bytes.fill(0);
+    const block = new Block(number, spare);
     block.dirty = true;
     this.#clean.delete(number);
     this.#dirty.set(number, { block, kind });
@@ -64,11 +71,18 @@ export class BlockCache {
 
   /** Lets go of a block that is not in use any more, written or not. */
   forget(number: number): void {
+    const block = this.#clean.get(number) ?? this.#dirty.get(number)?.block;
+    if (block === undefined) return;
+    block.dirty = false;
     this.#clean.delete(number);
-    const dirty = this.#dirty.get(number);
-    if (dirty === undefined) return;
-    dirty.block.dirty = false;
     this.#dirty.delete(number);
+    this.#release(block);
+  }
+
+  /** To be called when nobody holds a block that was let go: its memory is used again. */
+  reclaim(): void {
+    for (const memory of this.#released) if (this.#spare.length < mostSpareBlocks) this.#spare.push(memory);
+    this.#released = [];
   }
 
   /** Forgets everything that was not written, and everything read. */
@@ -111,9 +125,13 @@ export class BlockCache {
     // A map iterates in order of insertion, so putting a block again moves it behind the clock's hand.
     for (const [number, candidate] of this.#clean) {
       this.#clean.delete(number);
-      if (!candidate.referenced) return;
+      if (!candidate.referenced) return this.#release(candidate);
       candidate.referenced = false;
       this.#clean.set(number, candidate);
     }
+  }
+
+  #release(block: Block): void {
+    if (this.#released.length < mostSpareBlocks) this.#released.push(block);
   }
 }

@@ -117,13 +117,13 @@ export class BTree {
     }
   }
 
-  /** As `visitLeaves`, for who wants to be asked. The tree must not change meanwhile. */
+  /** As `visitLeaves`, for who wants to be asked; gives copies of the leaves. The tree must not change meanwhile. */
   *leaves(
     root: number,
     begin: number,
     end: number,
   ): IterableIterator<{ words: Uint32Array; first: number; last: number }> {
-    const { words } = this.node(root);
+    const words = this.node(root).words.slice();
     const last = firstNotBelow(words, end);
     if (isLeaf(words)) {
       const first = firstNotBelow(words, begin);

@@ -75,8 +75,9 @@ export class Transaction {
     return left;
   }
 
-  /** To be called between two changes, when nobody holds a dirty block: bounds the memory that a long transaction takes. */
+  /** To be called between two changes, when nobody holds a block: bounds the memory that a long transaction takes. */
   spill(): void {
+    this.cache.reclaim();
     if (this.cache.dirtyBlocks <= mostDirtyBlocks) return;
     this.cache.writeDirty();
     this.cache.settle();

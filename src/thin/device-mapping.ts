@@ -18,6 +18,11 @@ export interface MappingRange {
   readonly blocks: number;
 }
 
+function continues(run: MappingRange, virtualBlock: number, dataBlock: number, time: number): boolean {
+  const { blocks } = run;
+  return virtualBlock === run.virtualBlock + blocks && dataBlock === run.dataBlock + blocks && time === run.time;
+}
+
 /** What a device's mapping shares with the pool that it is in. */
 export interface MappingContext {
   readonly trees: MetadataTrees;
@@ -129,18 +134,14 @@ export class DeviceMapping implements ChunkOwner {
 
   /** Every mapping from `begin` up to `end`, ascending, in runs. The device must not change meanwhile. */
   *mappings(begin = 0, end = Infinity): IterableIterator<MappingRange> {
-    let run: { virtualBlock: number; dataBlock: number; time: number; blocks: number } | undefined;
+    let run: (MappingRange & { blocks: number }) | undefined;
     for (const { words, first, last } of this.#context.trees.mappings.leaves(this.#device.root, begin, end)) {
       for (let entry = first; entry < last; entry++) {
         const virtualBlock = keyAt(words, entry);
         const at = valueAt(words, entry);
         const dataBlock = mappedBlock(words[at], words[at + 1]);
         const time = mappedTime(words[at]);
-        if (
-          run?.virtualBlock === virtualBlock - (run?.blocks ?? 0) &&
-          run.dataBlock === dataBlock - run.blocks &&
-          run.time === time
-        ) {
+        if (run !== undefined && continues(run, virtualBlock, dataBlock, time)) {
           run.blocks++;
           continue;
         }
@@ -203,6 +204,7 @@ export class DeviceMapping implements ChunkOwner {
       larger.set(this.#directory);
       this.#directory = larger;
     }
+    trees.transaction.cache.reclaim();
     const begin = chunk * chunkMappings;
     const word = chunks.claim(this, chunk);
     trees.mappings.visitLeaves(root, begin, begin + chunkMappings, (leaf, first, last) => {

@@ -1,5 +1,5 @@
 /** Mappings in a chunk, as a power of two and as a number. */
-export const chunkShift = 9;
+export const chunkShift = 7;
 export const chunkMappings = 1 << chunkShift;
 
 /** 32-bit words of a chunk: two a mapping, as in the B-tree. */
@@ -23,8 +23,8 @@ export class MappingChunks {
   readonly #chunkOf: Float64Array;
   #next = 0;
 
-  /** @param chunks how many there is room for; 8192 take 32 MiB, when used */
-  constructor(chunks = 8192) {
+  /** @param chunks how many there is room for; 16384 take 16 MiB, when used */
+  constructor(chunks = 16_384) {
     // Memory that is not touched is not taken.
     this.words = new Uint32Array(new SharedArrayBuffer(chunks * chunkWords * 4));
     this.#owners = new Array<ChunkOwner | undefined>(chunks).fill(undefined);

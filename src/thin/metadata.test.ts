@@ -230,16 +230,16 @@ test("a metadata device larger than the format can use is used as far as it can"
   }));
 
 test("more mappings than fit in memory at once are still found", () => {
-  const metadata = makeMetadata(30_000, 4_500_000);
+  const metadata = makeMetadata(30_000, 100_000);
   metadata.createThin(1);
   // One block in each chunk: twice as many chunks as are kept.
   const mapping = metadata.openDevice(1);
-  const chunks = 17_000;
+  const chunks = 33_000;
   for (let chunk = 0; chunk < chunks; chunk++) {
-    assert.equal(mapping.lookup(512 * chunk + 3), -1);
-    mapping.insert(512 * chunk + 3, metadata.allocateDataBlock());
+    assert.equal(mapping.lookup(128 * chunk + 3), -1);
+    mapping.insert(128 * chunk + 3, metadata.allocateDataBlock());
   }
-  for (let chunk = 0; chunk < chunks; chunk++) assert.equal(mapping.lookup(512 * chunk + 3), chunk);
+  for (let chunk = 0; chunk < chunks; chunk++) assert.equal(mapping.lookup(128 * chunk + 3), chunk);
 });
 
 test("a snapshot of a snapshot of a snapshot costs no more than the first", () => {

@@ -348,6 +348,7 @@ export class ThinMetadata {
     if (!this.changed) return;
     this.#checkWritable();
     const { data, metadata } = this.#trees;
+    this.#cache.reclaim();
     this.#table.write();
     data.write();
     metadata.write();
