@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, fsyncSync, openSync, statSync } from "node:fs";
+import { open as openFile } from "node:fs/promises";
 import { call, callAsync } from "./libc.ts";
 
 // linux/fs.h
@@ -67,4 +68,14 @@ export async function blockDiscardAsync(fd: number, offsetBytes: number, lengthB
   range.writeBigUInt64LE(BigInt(offsetBytes), 0);
   range.writeBigUInt64LE(BigInt(lengthBytes), 8);
   await callAsync({ syscall: "discard" }, ioctlPointer, fd, BLKDISCARD, range);
+}
+
+/** Writes out what the kernel caches of a block device or file, and waits for it. */
+export async function syncDevice(path: string): Promise<void> {
+  const file = await openFile(path, "r");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }

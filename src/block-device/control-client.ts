@@ -1,0 +1,100 @@
+import { close, open, read, write } from "node:fs";
+import { promisify } from "node:util";
+import { randomUUID } from "node:crypto";
+import { errorCode } from "../linux/system-error.ts";
+import { ControlError, type ControlAnswer } from "./control-message.ts";
+import { poolPaths } from "./pool-paths.ts";
+import { ensurePool } from "./pool-process.ts";
+
+const closeFile = promisify(close);
+const openFile = promisify(open);
+const readFile = promisify(read);
+const writeFile = promisify(write);
+
+const ANSWER_BYTES = 64 << 10;
+const ATTEMPTS = 20;
+
+/** An open control file that nobody uses at the moment. */
+interface Connection {
+  fd: number;
+  buffer: Buffer;
+}
+
+/** What a dead mount, or another engine than the one that was asked, answers: the same message can be sent again. */
+const again = new Set(["ECONNRESET", "ENOTCONN", "ECONNABORTED", "ENODEV", "ENOENT", "EIO", "EINTR"]);
+
+/**
+ * Sends messages to pools. Every message has an id of its own, so that one whose answer was lost is sent again without
+ * being executed again.
+ */
+export class ControlClient {
+  readonly #runDir: string;
+  readonly #idle = new Map<string, Connection[]>();
+  readonly #sender = randomUUID();
+  #sent = 0;
+  /** Told when a pool had to be opened again, so that its volumes have no loop devices. */
+  onRecovered: (pool: string) => Promise<void> = () => Promise.resolve();
+
+  constructor(runDir: string) {
+    this.#runDir = runDir;
+  }
+
+  /**
+   * Sends one message and returns its answer.
+   *
+   * @throws ControlError what the engine answered; ENXIO when there is no such pool
+   */
+  async send(pool: string, text: string): Promise<string> {
+    const message = Buffer.from(`${this.#sender}.${++this.#sent} ${text}`, "utf8");
+    for (let attempt = 1; ; attempt++) {
+      const condition = await ensurePool(this.#runDir, pool);
+      if (condition === undefined) throw new ControlError("ENXIO", `Cannot find pool '${pool}': it does not run`);
+      if (condition === "recovered") await this.onRecovered(pool);
+      try {
+        const answer = JSON.parse(await this.#exchange(pool, message)) as ControlAnswer;
+        if ("error" in answer) throw new ControlError(answer.error.code, answer.error.message);
+        return answer.answer;
+      } catch (error) {
+        if (error instanceof ControlError || !again.has(errorCode(error) ?? "") || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  /** Closes all connections. They do not keep a pool from ending, but a long-lived process need not hold them. */
+  async close(): Promise<void> {
+    const connections = [...this.#idle.values()].flat();
+    this.#idle.clear();
+    await Promise.all(connections.map(({ fd }) => closeFile(fd)));
+  }
+
+  async #exchange(pool: string, message: Buffer): Promise<string> {
+    const idle = this.#idle.get(pool) ?? [];
+    this.#idle.set(pool, idle);
+    const connection = idle.pop() ?? {
+      fd: await openFile(poolPaths(this.#runDir, pool).control, "r+"),
+      buffer: Buffer.alloc(ANSWER_BYTES),
+    };
+    let answer;
+    try {
+      await writeFile(connection.fd, message, 0, message.length, 0);
+      answer = await readAll(connection);
+    } catch (error) {
+      await closeFile(connection.fd).catch(() => undefined);
+      throw error;
+    }
+    idle.push(connection);
+    return answer;
+  }
+}
+
+async function readAll({ fd, buffer }: Connection): Promise<string> {
+  const first = await readFile(fd, buffer, 0, buffer.length, 0);
+  if (first.bytesRead < buffer.length) return buffer.toString("utf8", 0, first.bytesRead);
+  const parts = [Buffer.from(buffer)];
+  for (let position = buffer.length; ;) {
+    const { bytesRead } = await readFile(fd, buffer, 0, buffer.length, position);
+    parts.push(Buffer.from(buffer.subarray(0, bytesRead)));
+    position += bytesRead;
+    if (bytesRead < buffer.length) return Buffer.concat(parts).toString("utf8");
+  }
+}

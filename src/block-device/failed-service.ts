@@ -1,0 +1,41 @@
+import type { ControlAnswer } from "./control-message.ts";
+import type { ExportedFile } from "./exported-files.ts";
+
+/** In the place of a pool that cannot be opened: says why. Volumes answer EIO, as the server knows no files. */
+export class FailedService {
+  readonly #failure: string;
+  readonly #stop: () => void;
+
+  constructor(failure: string, hooks: { stop(): void }) {
+    this.#failure = failure;
+    this.#stop = () => hooks.stop();
+  }
+
+  exportActive(): void {
+    // Nothing is active.
+  }
+
+  forgetActive(): void {
+    // Nothing is active.
+  }
+
+  lastClose(_file: ExportedFile): void {
+    // There are no files.
+  }
+
+  execute(_id: string, text: string, _delivery: "first" | "again"): string {
+    return JSON.stringify(this.#answer(text));
+  }
+
+  #answer(text: string): ControlAnswer {
+    if (text === "status") return { ok: true, answer: "Fail" };
+    if (text === "list") return { ok: true, answer: "[]" };
+    // The volumes are gone already; the loop devices that were on them only have to be let go.
+    if (text.startsWith("deactivate ") || text.startsWith("defer ")) return { ok: true, answer: "" };
+    if (text === "shutdown") {
+      this.#stop();
+      return { ok: true, answer: "" };
+    }
+    return { error: { code: "EIO", message: `Cannot do '${text}': the pool has failed, for ${this.#failure}` } };
+  }
+}

@@ -1,0 +1,268 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { errnoName } from "../linux/system-error.ts";
+import { check } from "../metadata-tools/check.ts";
+import { sharers } from "../metadata-tools/owners.ts";
+import { usage } from "../metadata-tools/usage.ts";
+import { formatPoolTable, parsePoolTable } from "../thin/pool-table.ts";
+import type { Pool } from "../thin/pool.ts";
+import { ControlError, type ControlAnswer } from "./control-message.ts";
+import type { ExportedFile, ExportedFiles } from "./exported-files.ts";
+import type { PoolPaths } from "./pool-paths.ts";
+import { replaceFile } from "./replace-file.ts";
+import { formatTag, parseTag } from "./volume-tag.ts";
+import { readVolumeFlags, writeVolumeFlags } from "./volume-flags.ts";
+
+/** What the service tells the server. */
+export interface ServiceHooks {
+  /** Held requests may go on now. */
+  retryHeld(): void;
+  /** Serve no longer: the pool was closed. */
+  stop(): void;
+}
+
+/** What `info` and `list` answer of a volume. */
+export interface VolumeInfo {
+  name: string;
+  deviceId: number;
+  sizeSectors: number;
+  externalOrigin: string | undefined;
+  suspended: boolean;
+  deferredRemove: boolean;
+}
+
+type Handler = (words: string[], id: string, delivery: "first" | "again") => string;
+
+/** Executes control messages on a pool: the kernel's own, and those that make volumes files of the mount. */
+export class PoolService {
+  readonly #pool: Pool;
+  readonly #paths: PoolPaths;
+  readonly #files: ExportedFiles;
+  readonly #hooks: ServiceHooks;
+  readonly #handlers: Record<string, Handler | undefined>;
+
+  constructor(pool: Pool, paths: PoolPaths, files: ExportedFiles, hooks: ServiceHooks) {
+    this.#pool = pool;
+    this.#paths = paths;
+    this.#files = files;
+    this.#hooks = hooks;
+    this.#handlers = {
+      activate: (words, id) => this.#activate(words, id),
+      deactivate: ([name], id, delivery) => this.#deactivate(name, id, delivery),
+      resize: ([name, sectors], id) => this.#resize(name, naturalNumber(sectors), id),
+      suspend: ([name]) => this.#suspend(name),
+      resume: ([name]) => this.#resume(name),
+      defer: ([name, way]) => this.#defer(name, way),
+      reload: (words, id) => this.#reload(words.join(" "), id),
+      status: () => this.#pool.status(),
+      thin_status: ([name]) => this.#pool.volumeStatus(this.#file(name).deviceId),
+      info: ([name]) => JSON.stringify(this.#info(this.#file(name))),
+      list: () => JSON.stringify(this.#files.all().map((file) => this.#info(file))),
+      usage: () => this.#usage(),
+      locate: ([device, block]) => this.#locate(naturalNumber(device), naturalNumber(block)),
+      check: () => this.#check(),
+      flush: () => this.#commit("flush"),
+      shutdown: () => this.#shutdown(),
+    };
+  }
+
+  /** Makes files of the volumes that were active when an earlier engine ended. */
+  exportActive(): void {
+    const flags = readVolumeFlags(this.#paths.flags);
+    for (const { id, sizeSectors, tag, externalOriginPath } of this.#pool.active()) {
+      const volume = this.#pool.volume(id);
+      if (volume === undefined) continue;
+      const { name, ...place } = parseTag(tag);
+      const sizeBytes = sizeSectors * 512;
+      const file = this.#files.add({
+        name,
+        deviceId: id,
+        volume,
+        sizeBytes,
+        externalOrigin: externalOriginPath,
+        place,
+      });
+      file.opens = 1; // its loop device: open files are known to the kernel alone, and not told again
+      file.suspended = flags.suspended.includes(name);
+      file.deferredRemove = flags.deferredRemove.includes(name);
+    }
+  }
+
+  /** Ends what a crash left active: for a pool that starts afresh. */
+  forgetActive(): void {
+    for (const { id } of this.#pool.active()) this.#pool.deactivate(id);
+  }
+
+  /** The control file's handler. */
+  execute(id: string, text: string, delivery: "first" | "again"): string {
+    return JSON.stringify(this.#answer(id, text, delivery));
+  }
+
+  /** A file that was to go at its last close was closed. */
+  lastClose(file: ExportedFile): void {
+    this.#drop(file, undefined);
+    rmSync(join(this.#paths.devices, file.name), { force: true });
+  }
+
+  #answer(id: string, text: string, delivery: "first" | "again"): ControlAnswer {
+    try {
+      const remembered = this.#pool.answerOf(id);
+      if (remembered !== undefined) return { ok: true, answer: remembered };
+      const [verb, ...words] = text.trim().split(/\s+/);
+      const handler = Object.hasOwn(this.#handlers, verb) ? this.#handlers[verb] : undefined;
+      const answer = handler === undefined ? this.#pool.message(text, id) : handler(words, id, delivery);
+      return { ok: true, answer };
+    } catch (error) {
+      return { error: describe(error) };
+    }
+  }
+
+  #file(name: string | undefined): ExportedFile {
+    const file = this.#files.get(name ?? "");
+    if (file === undefined)
+      throw new ControlError("ENXIO", `Cannot find thin device '${name ?? ""}': it is not active`);
+    return file;
+  }
+
+  #activate([name, device, sectors, origin]: string[], id: string): string {
+    if (this.#files.get(name) !== undefined)
+      throw new ControlError("EEXIST", `Cannot activate '${name}': it is active`);
+    const deviceId = naturalNumber(device);
+    const sizeSectors = naturalNumber(sectors);
+    const place = this.#files.freePlace();
+    const externalOrigin = origin === undefined ? {} : { externalOriginPath: origin };
+    const options = { tag: formatTag({ name, ...place }), requestId: id, ...externalOrigin };
+    const volume = this.#pool.activate(deviceId, sizeSectors, options);
+    this.#files.add({ name, deviceId, volume, sizeBytes: sizeSectors * 512, externalOrigin: origin, place });
+    return "";
+  }
+
+  #deactivate(name: string, id: string, delivery: "first" | "again"): string {
+    // Executed before, and too many messages ago to remember: it is gone, as was asked.
+    if (delivery === "again" && this.#files.get(name) === undefined) return "";
+    this.#drop(this.#file(name), id);
+    return "";
+  }
+
+  #drop(file: ExportedFile, requestId: string | undefined): void {
+    this.#pool.deactivate(file.deviceId, requestId === undefined ? {} : { requestId });
+    this.#files.remove(file);
+    if (file.suspended || file.deferredRemove) this.#writeFlags();
+    this.#hooks.retryHeld(); // what was held for it gets its error
+  }
+
+  #resize(name: string, sectors: number, requestId: string): string {
+    const file = this.#file(name);
+    this.#pool.resizeVolume(file.deviceId, sectors, { requestId });
+    file.sizeBytes = sectors * 512;
+    return "";
+  }
+
+  /** Of a volume, or with the pool's name of all. */
+  #named(name: string): ExportedFile[] {
+    return name === this.#paths.name ? this.#files.all() : [this.#file(name)];
+  }
+
+  #suspend(name: string): string {
+    const files = this.#named(name);
+    this.#commit("suspend");
+    for (const file of files) file.suspended = true;
+    this.#writeFlags();
+    return "";
+  }
+
+  #resume(name: string): string {
+    for (const file of this.#named(name)) file.suspended = false;
+    this.#writeFlags();
+    this.#hooks.retryHeld();
+    return "";
+  }
+
+  #defer(name: string, way: string): string {
+    this.#file(name).deferredRemove = way === "on";
+    this.#writeFlags();
+    return "";
+  }
+
+  #writeFlags(): void {
+    writeVolumeFlags(this.#paths.flags, this.#files.all());
+  }
+
+  #reload(line: string, requestId: string): string {
+    this.#pool.reload(parsePoolTable(line), { requestId });
+    replaceFile(this.#paths.table, formatPoolTable(this.#pool.table));
+    this.#hooks.retryHeld();
+    return "";
+  }
+
+  #info(file: ExportedFile): VolumeInfo {
+    const { name, deviceId, sizeBytes, externalOrigin, suspended, deferredRemove } = file;
+    return { name, deviceId, sizeSectors: sizeBytes / 512, externalOrigin, suspended, deferredRemove };
+  }
+
+  #usage(): string {
+    const { metadata } = this.#pool;
+    return JSON.stringify({ blockSizeSectors: metadata.dataBlockSize, devices: usage(metadata) });
+  }
+
+  #locate(id: number, block: number): string {
+    const { metadata } = this.#pool;
+    const active = this.#pool.volume(id) !== undefined;
+    const mapping = metadata.openDevice(id);
+    try {
+      const dataBlock = mapping.lookup(block);
+      if (dataBlock < 0) return JSON.stringify({ owners: [] });
+      return JSON.stringify({ dataBlock, time: mapping.time, owners: sharers(metadata, id, block) });
+    } finally {
+      if (!active) metadata.closeDevice(id);
+    }
+  }
+
+  #check(): string {
+    this.#commit("check");
+    return JSON.stringify(check(this.#pool.table.metadataDevice));
+  }
+
+  #commit(what: string): string {
+    const result = this.#pool.commit();
+    if (result < 0) {
+      const code = errnoName(-result);
+      throw new ControlError(code, `Cannot ${what}: the pool could not write its metadata (${code}); see its status`);
+    }
+    return "";
+  }
+
+  #shutdown(): string {
+    const active = this.#files.all();
+    if (active.length > 0) {
+      const names = active.slice(0, 3).map(({ name }) => name);
+      const more = active.length > 3 ? ` and ${active.length - 3} more` : "";
+      throw new ControlError("EBUSY", `Cannot remove the pool: ${names.join(", ")}${more} still active`);
+    }
+    const result = this.#pool.close();
+    this.#hooks.stop();
+    if (result < 0) {
+      const code = errnoName(-result);
+      throw new ControlError(
+        code,
+        `The pool was stopped, but its last changes could not be written (${code}): run thin_check`,
+      );
+    }
+    return "";
+  }
+}
+
+/** An error as an answer. */
+export function describe(error: unknown): { code: string; message: string } {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "EIO";
+  return { code, message };
+}
+
+function naturalNumber(text: string | undefined): number {
+  const value = Number(text);
+  if (text === undefined || !/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
+    throw new ControlError("EINVAL", `Cannot use '${text ?? ""}' as a number`);
+  }
+  return value;
+}

@@ -1,0 +1,171 @@
+import { spawn } from "node:child_process";
+import { closeSync, openSync, rmSync, writeFileSync, writeSync, existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { bootId } from "../linux/boot-id.ts";
+import { isMounted } from "../linux/mount-table.ts";
+import { mount, mountFlags, unmount } from "../linux/mount.ts";
+import { packageFile } from "../linux/package-root.ts";
+import { pidfdGetfd, pidfdOpen } from "../linux/pidfd.ts";
+import type { EngineMode } from "./engine.ts";
+import { fuseMountData } from "./fuse-mount.ts";
+import type { PoolPaths } from "./pool-paths.ts";
+import { describe } from "./pool-service.ts";
+import { readPoolState, writePoolState, type PoolState } from "./pool-state.ts";
+import { waitForEnd } from "./process-end.ts";
+import { identify, type ProcessIdentity } from "./process-identity.ts";
+import { formatReport, readReport, type ReadyReport } from "./ready-report.ts";
+
+/** How a supervisor begins: with a new pool, a pool all of whose processes died, or one whose supervisor died. */
+export type SupervisorMode = "create" | "recover" | "takeover";
+
+/** More deaths than this within the time below, and the pool is given up. */
+const MOST_DEATHS = 30;
+const DEATHS_WITHIN_MS = 60_000;
+/** Deaths before it served even so long are counted thrice. */
+const SERVED_MS = 200;
+
+/**
+ * Holds a pool's /dev/fuse while engines come and go.
+ *
+ * It must never open a file of its own mount: it would wait for an engine that only it can start, and as the holder of
+ * the descriptor not even its death would end the wait.
+ */
+export class Supervisor {
+  readonly #runDir: string;
+  readonly #paths: PoolPaths;
+  #fuseFd = -1;
+  #engine: ProcessIdentity | undefined;
+  #failure: string | undefined;
+
+  constructor(runDir: string, paths: PoolPaths) {
+    this.#runDir = runDir;
+    this.#paths = paths;
+  }
+
+  /** Starts, reports on `reportFd`, and stays until the pool has ended. */
+  async run(mode: SupervisorMode, reportFd: number): Promise<void> {
+    let report: ReadyReport;
+    try {
+      report = mode === "takeover" ? this.#takeOver() : await this.#start(mode);
+    } catch (error) {
+      report = { error: describe(error) };
+    }
+    if ("error" in report && mode === "create") this.#cleanUp();
+    // What a journal holds is kept for a later try, as a pool whose metadata cannot be opened may be repaired.
+    if ("error" in report && mode === "recover") this.#unmount();
+    writeSync(reportFd, formatReport(report));
+    closeSync(reportFd);
+    if ("error" in report) return;
+    await this.#watch();
+    this.#cleanUp();
+  }
+
+  async #start(mode: "create" | "recover"): Promise<ReadyReport> {
+    this.#fuseFd = openFuse();
+    const { noSuid, noDev } = mountFlags;
+    mount(`mica-${this.#paths.name}`, this.#paths.mount, "fuse", noSuid | noDev, fuseMountData(this.#fuseFd));
+    rmSync(this.#paths.ended, { force: true });
+    return this.#spawnEngine(mode);
+  }
+
+  #takeOver(): ReadyReport {
+    const engine = readPoolState(this.#paths)?.engine;
+    if (engine === undefined)
+      return { error: { code: "ENXIO", message: "Cannot take the pool over: it has no engine" } };
+    const pidfd = pidfdOpen(engine.pid);
+    try {
+      this.#fuseFd = pidfdGetfd(pidfd, 3);
+    } finally {
+      closeSync(pidfd);
+    }
+    this.#engine = engine;
+    this.#writeState();
+    return { ok: true };
+  }
+
+  /** Starts an engine; with "create" and "recover" waits for its report. */
+  async #spawnEngine(mode: EngineMode): Promise<ReadyReport> {
+    const reports = mode === "create" || mode === "recover";
+    const child = spawn(
+      process.execPath,
+      [...engineFlags, packageFile("dist/engine.js"), this.#runDir, this.#paths.name, mode],
+      {
+        stdio: ["ignore", "inherit", "inherit", this.#fuseFd, reports ? "pipe" : "ignore"],
+        cwd: "/",
+      },
+    );
+    if (child.pid === undefined)
+      return { error: { code: "EAGAIN", message: "Cannot start the engine: no process could be made" } };
+    const pipe = child.stdio[4] as NodeJS.ReadableStream | null;
+    const report = reports && pipe !== null ? await readReport(pipe, "engine") : ({ ok: true } as const);
+    this.#engine = identify(child.pid) ?? { pid: child.pid, startTime: "gone" };
+    if ("ok" in report) this.#writeState();
+    return report;
+  }
+
+  /** Returns when an engine ended on purpose. */
+  async #watch(): Promise<void> {
+    const deaths: number[] = [];
+    for (;;) {
+      const since = performance.now();
+      if (this.#engine !== undefined) await waitForEnd(this.#engine);
+      if (existsSync(this.#paths.ended)) return;
+      if (this.#failure !== undefined) await sleep(1000);
+      const now = performance.now();
+      deaths.push(now);
+      if (now - since < SERVED_MS) deaths.push(now, now);
+      while (deaths.length > 0 && deaths[0] < now - DEATHS_WITHIN_MS) deaths.shift();
+      if (deaths.length > MOST_DEATHS)
+        this.#failure = `its engine died ${deaths.length} times within a minute; see ${this.#paths.log}`;
+      console.error(`${new Date().toISOString()} the engine (process ${this.#engine?.pid}) died; starting another`);
+      await this.#spawnEngine(this.#failure === undefined ? "resume" : "fail");
+    }
+  }
+
+  #writeState(): void {
+    const supervisor = identify(process.pid) ?? { pid: process.pid, startTime: "0" };
+    const { name } = this.#paths;
+    const state: PoolState = { name, bootId: bootId(), supervisor, engine: this.#engine, failure: this.#failure };
+    writePoolState(this.#paths, state);
+  }
+
+  #unmount(): void {
+    // Lazily: a program may hold the control file open, or stand in the folder.
+    if (isMounted(this.#paths.mount)) unmount(this.#paths.mount, { lazy: true });
+    if (this.#fuseFd >= 0) closeSync(this.#fuseFd);
+  }
+
+  #cleanUp(): void {
+    const { folder, journal } = this.#paths;
+    this.#unmount();
+    if (dirname(journal) !== folder) rmSync(dirname(journal), { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Little memory: the engine's data lives in buffers outside the heap. */
+const engineFlags = ["--max-semi-space-size=2", "--max-old-space-size=512"];
+
+function openFuse(): number {
+  try {
+    return openSync("/dev/fuse", "r+");
+  } catch (error) {
+    const { code } = describe(error);
+    const advice =
+      code === "EACCES" || code === "EPERM"
+        ? "run this as root"
+        : "load the fuse module (modprobe fuse), or give the container /dev/fuse";
+    throw Object.assign(new Error(`Cannot start the pool: /dev/fuse cannot be opened (${code}); ${advice}`), { code });
+  }
+}
+
+/** So that neither memory pressure nor a closed terminal ends the supervisor. */
+export function outliveLauncher(): void {
+  for (const signal of ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"] as const) process.on(signal, () => undefined);
+  try {
+    writeFileSync("/proc/self/oom_score_adj", "-1000");
+  } catch {
+    // Not allowed in every container.
+  }
+}

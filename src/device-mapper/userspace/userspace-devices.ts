@@ -1,0 +1,269 @@
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { ControlClient } from "../../block-device/control-client.ts";
+import { ControlError } from "../../block-device/control-message.ts";
+import { poolPaths, type PoolPaths } from "../../block-device/pool-paths.ts";
+import { ensurePool, poolEnded, poolNames, startPool } from "../../block-device/pool-process.ts";
+import type { VolumeInfo } from "../../block-device/pool-service.ts";
+import { readPoolState } from "../../block-device/pool-state.ts";
+import { syncDevice } from "../../linux/block-device.ts";
+import { refreshLoopSize } from "../../linux/loop.ts";
+import { errorCode } from "../../linux/system-error.ts";
+import { DeviceMapperError } from "../device-mapper-error.ts";
+import type { BlockLocation, DeviceInfo, DeviceMapper, PoolUsage } from "../device-mapper.ts";
+import { formatThinTable, parseThinTable } from "../thin-table.ts";
+import { VolumeLoop } from "./volume-loop.ts";
+
+/** A device that was found: a pool, or a volume of one. */
+type Found = { kind: "pool"; paths: PoolPaths } | { kind: "thin"; paths: PoolPaths; name: string };
+
+/** Pools as processes, thin devices as loop devices over their mounts. */
+export class UserspaceDevices implements DeviceMapper {
+  readonly kind = "userspace";
+  readonly libraryVersion = "mica userspace device mapper";
+  readonly udevSyncSupported = true;
+  readonly supportsDeferredRemoval = true;
+  readonly #runDir: string;
+  readonly #client: ControlClient;
+
+  constructor(runDir: string) {
+    this.#runDir = runDir;
+    this.#client = new ControlClient(runDir);
+    this.#client.onRecovered = (pool) => this.#attachAgain(pool);
+  }
+
+  async create(name: string, table: string): Promise<void> {
+    requireName(name);
+    if ((await this.info(name)) !== undefined) {
+      throw new DeviceMapperError("EEXIST", `Cannot create '${name}': there is a device of that name`);
+    }
+    if (targetOf(table) === "thin-pool") return translated(startPool(this.#runDir, name, table));
+    const { pool, deviceId, sectors, externalOrigin } = parseThinTable(table);
+    const origin = externalOrigin === undefined ? "" : ` ${externalOrigin}`;
+    const loop = this.#loop(pool, name);
+    if (readPoolState(poolPaths(this.#runDir, pool)) === undefined) {
+      throw new DeviceMapperError("ENXIO", `Cannot create '${name}': its pool '${pool}' does not run`);
+    }
+    loop.announce();
+    try {
+      await this.#send(pool, `activate ${name} ${deviceId} ${sectors}${origin}`);
+    } catch (error) {
+      if (errorCode(error) !== "EEXIST") loop.forget();
+      throw error;
+    }
+    try {
+      await loop.attach();
+    } catch (error) {
+      await this.#send(pool, `deactivate ${name}`);
+      loop.forget();
+      throw asDeviceMapperError(error);
+    }
+  }
+
+  async reload(name: string, table: string): Promise<void> {
+    const found = await this.#require(name);
+    if (found.kind === "pool") {
+      await this.#send(name, `reload ${table}`);
+      return;
+    }
+    const wanted = parseThinTable(table);
+    const info = await this.#volume(found);
+    if (wanted.pool !== found.paths.name || wanted.deviceId !== info.deviceId) {
+      throw new DeviceMapperError("EINVAL", `Cannot reload '${name}': only its length may change`);
+    }
+    await this.#send(found.paths.name, `resize ${name} ${wanted.sectors}`);
+    statSync(join(found.paths.mount, name)); // the kernel caches the size; asking for it brings it up to date
+    const device = this.#loop(found.paths.name, name).find();
+    if (device !== undefined) refreshLoopSize(device);
+  }
+
+  async suspend(name: string): Promise<void> {
+    const found = await this.#require(name);
+    if (found.kind === "thin") {
+      const device = this.#loop(found.paths.name, name).find();
+      if (device !== undefined) await syncDevice(device);
+    }
+    await this.#send(found.paths.name, `suspend ${name}`);
+  }
+
+  async resume(name: string): Promise<void> {
+    const found = await this.#require(name);
+    await this.#send(found.paths.name, `resume ${name}`);
+  }
+
+  async remove(name: string, options: { deferred?: boolean } = {}): Promise<void> {
+    const found = await this.#require(name);
+    const pool = found.paths.name;
+    if (found.kind === "pool") {
+      await this.#send(pool, "shutdown");
+      return translated(poolEnded(this.#runDir, pool));
+    }
+    const loop = this.#loop(pool, name);
+    // I/O that is held would keep the loop device from ever being let go.
+    if ((await this.#volume(found)).suspended) await this.#send(pool, `resume ${name}`);
+    if (options.deferred === true && loop.busy()) {
+      await this.#send(pool, `defer ${name} on`);
+      loop.detachLater();
+      return;
+    }
+    await translated(loop.detach(name));
+    await this.#send(pool, `deactivate ${name}`);
+    loop.forget();
+  }
+
+  async cancelDeferredRemoval(name: string): Promise<void> {
+    const found = await this.#require(name);
+    if (found.kind === "pool") return;
+    await this.#send(found.paths.name, `defer ${name} off`);
+    this.#loop(found.paths.name, name).keep();
+  }
+
+  message(name: string, message: string): Promise<string> {
+    return this.#send(name, message);
+  }
+
+  async status(name: string): Promise<string> {
+    const found = await this.#require(name);
+    if (found.kind === "thin") {
+      const { sizeSectors } = await this.#volume(found);
+      return `0 ${sizeSectors} thin ${await this.#send(found.paths.name, `thin_status ${name}`)}`;
+    }
+    const status = await this.#send(name, "status");
+    return `0 ${tableOf(found.paths).split(" ")[1]} thin-pool ${status}`;
+  }
+
+  async table(name: string): Promise<string> {
+    const info = await this.info(name);
+    if (info === undefined) throw unknown(name);
+    return info.tableLine;
+  }
+
+  async info(name: string): Promise<DeviceInfo | undefined> {
+    const found = await this.#find(name);
+    if (found === undefined) return undefined;
+    if (found.kind === "pool") return this.#poolInfo(found.paths);
+    try {
+      return await this.#thinInfo(found.paths, await this.#volume(found));
+    } catch (error) {
+      if (errorCode(error) === "ENXIO") return undefined; // it went meanwhile
+      throw error;
+    }
+  }
+
+  async list(): Promise<DeviceInfo[]> {
+    const devices: DeviceInfo[] = [];
+    for (const pool of poolNames(this.#runDir)) {
+      const volumes = JSON.parse(await this.#send(pool, "list")) as VolumeInfo[];
+      const paths = poolPaths(this.#runDir, pool);
+      devices.push(await this.#poolInfo(paths, volumes));
+      for (const volume of volumes) devices.push(await this.#thinInfo(paths, volume));
+    }
+    return devices;
+  }
+
+  async usage(pool: string): Promise<PoolUsage> {
+    return JSON.parse(await this.#send(pool, "usage")) as PoolUsage;
+  }
+
+  async locate(pool: string, id: number, block: number): Promise<BlockLocation> {
+    const { dataBlock, time, owners } = JSON.parse(await this.#send(pool, `locate ${id} ${block}`)) as BlockLocation;
+    return { dataBlock, time, owners };
+  }
+
+  async checkMetadata(pool: string): Promise<string[]> {
+    return JSON.parse(await this.#send(pool, "check")) as string[];
+  }
+
+  async #poolInfo(paths: PoolPaths, known?: VolumeInfo[]): Promise<DeviceInfo> {
+    const volumes = known ?? (JSON.parse(await this.#send(paths.name, "list")) as VolumeInfo[]);
+    return {
+      name: paths.name,
+      target: "thin-pool",
+      blockDevice: undefined,
+      open: volumes.length > 0,
+      suspended: volumes.length > 0 && volumes.every(({ suspended }) => suspended),
+      deferredRemove: false,
+      tableLine: tableOf(paths),
+    };
+  }
+
+  async #thinInfo(paths: PoolPaths, volume: VolumeInfo): Promise<DeviceInfo> {
+    const { name, deviceId, sizeSectors: sectors, externalOrigin, suspended, deferredRemove } = volume;
+    const loop = this.#loop(paths.name, name);
+    const tableLine = formatThinTable({ sectors, pool: paths.name, deviceId, externalOrigin });
+    // A maker that was killed half-way leaves a volume without a block device.
+    const blockDevice = loop.find() ?? (deferredRemove ? undefined : await translated(loop.attach()));
+    return { name, target: "thin", blockDevice, open: loop.busy(), suspended, deferredRemove, tableLine };
+  }
+
+  async #volume(found: { paths: PoolPaths; name: string }): Promise<VolumeInfo> {
+    return JSON.parse(await this.#send(found.paths.name, `info ${found.name}`)) as VolumeInfo;
+  }
+
+  #loop(pool: string, name: string): VolumeLoop {
+    return new VolumeLoop(poolPaths(this.#runDir, pool), name);
+  }
+
+  /** Volumes of a pool that was opened again have lost their loop devices. */
+  async #attachAgain(pool: string): Promise<void> {
+    for (const { name } of JSON.parse(await this.#client.send(pool, "list")) as VolumeInfo[]) {
+      await this.#loop(pool, name).attach();
+    }
+  }
+
+  async #find(name: string): Promise<Found | undefined> {
+    for (const pool of poolNames(this.#runDir)) {
+      const paths = poolPaths(this.#runDir, pool);
+      const condition = await translated(ensurePool(this.#runDir, pool));
+      if (condition === undefined) continue;
+      if (condition === "recovered") await this.#attachAgain(pool);
+      if (pool === name) return { kind: "pool", paths };
+      if (this.#loop(pool, name).announced) return { kind: "thin", paths, name };
+    }
+    return undefined;
+  }
+
+  async #require(name: string): Promise<Found> {
+    const found = await this.#find(name);
+    if (found === undefined) throw unknown(name);
+    return found;
+  }
+
+  async #send(pool: string, text: string): Promise<string> {
+    return translated(this.#client.send(pool, text));
+  }
+}
+
+function tableOf(paths: PoolPaths): string {
+  return readFileSync(paths.table, "utf8");
+}
+
+function targetOf(table: string): string | undefined {
+  return table.trim().split(/\s+/)[2];
+}
+
+function requireName(name: string): void {
+  // What device-mapper tools take unquoted (libdevmapper's whitelist), less what would be a file of ours.
+  if (!/^[A-Za-z0-9#+:=@_][A-Za-z0-9#+\-.:=@_]{0,126}$/.test(name) || name === "control" || name.endsWith(".lock")) {
+    throw new DeviceMapperError("EINVAL", `Cannot use the device name '${name}'`);
+  }
+}
+
+function unknown(name: string): DeviceMapperError {
+  return new DeviceMapperError("ENXIO", `Cannot find device '${name}': there is none of that name`);
+}
+
+async function translated<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw asDeviceMapperError(error);
+  }
+}
+
+function asDeviceMapperError(error: unknown): unknown {
+  if (error instanceof DeviceMapperError || !(error instanceof Error)) return error;
+  const code = errorCode(error);
+  if (error instanceof ControlError || code !== undefined) return new DeviceMapperError(code ?? "EIO", error.message);
+  return error;
+}

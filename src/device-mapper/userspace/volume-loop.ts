@@ -1,0 +1,132 @@
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { PoolPaths } from "../../block-device/pool-paths.ts";
+import { lockFile } from "../../linux/flock.ts";
+import { attachLoop, detachLoop, loopBusy, loopInfo, loopsOf, setLoopAutoclear } from "../../linux/loop.ts";
+import { errorCode } from "../../linux/system-error.ts";
+import { DeviceMapperError } from "../device-mapper-error.ts";
+
+/** Tries, and the time between, for those who open a device only to look at it. */
+const SETTLE_TRIES = 100;
+const SETTLE_MS = 5;
+
+/** The loop device of a volume: the block device that others see. */
+export class VolumeLoop {
+  readonly #file: string;
+  readonly #record: string;
+
+  constructor(paths: PoolPaths, name: string) {
+    this.#file = join(paths.mount, name);
+    this.#record = join(paths.devices, name);
+  }
+
+  /** The device, such as "/dev/loop3", or undefined. One small file and one of sysfs are read. */
+  find(): string | undefined {
+    let device;
+    try {
+      device = readFileSync(this.#record, "utf8");
+    } catch {
+      return loopsOf(this.#file)[0];
+    }
+    return backingFile(device) === this.#file ? device : loopsOf(this.#file)[0];
+  }
+
+  /** Leaves a mark that the volume is being made, so that it is found whatever becomes of its maker. */
+  announce(): void {
+    closeSync(openSync(this.#record, "a", 0o600));
+  }
+
+  /** Whether there is, or may be, such a volume. */
+  get announced(): boolean {
+    return existsSync(this.#record);
+  }
+
+  /** Removes what `announce` left. */
+  forget(): void {
+    rmSync(this.#record, { force: true });
+  }
+
+  /** The device, attached with direct I/O unless it was; one of several callers does it. */
+  async attach(): Promise<string> {
+    const lock = await lockFile(this.#record);
+    try {
+      return this.find() ?? this.#attach();
+    } finally {
+      lock.release();
+    }
+  }
+
+  #attach(): string {
+    const device = attachLoop(this.#file, { directIo: true });
+    if (loopInfo(device)?.directIo !== true) {
+      detachLoop(device);
+      throw new DeviceMapperError("EOPNOTSUPP", `Cannot attach '${this.#file}': ${device} does no direct I/O on it`);
+    }
+    writeFileSync(this.#record, device);
+    tune(device);
+    return device;
+  }
+
+  /** Detaches. EBUSY, and attached as before, when someone uses it. */
+  async detach(name: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const device = this.find();
+      if (device === undefined) break;
+      const result = detachLoop(device);
+      if (result === "detached" && backingFile(device) !== this.#file) break;
+      // "detached" but still there: someone has it open, and the kernel would detach it at the close.
+      if (attempt === SETTLE_TRIES || result === "busy") {
+        if (result !== "busy") setLoopAutoclear(device, "off");
+        throw new DeviceMapperError("EBUSY", `Cannot remove '${name}': ${device} is mounted or open`);
+      }
+      await sleep(SETTLE_MS);
+    }
+  }
+
+  /** Lets the kernel detach it when its last user closes it. */
+  detachLater(): void {
+    const device = this.find();
+    if (device !== undefined) detachLoop(device, { deferred: true });
+  }
+
+  /** Takes `detachLater` back. */
+  keep(): void {
+    const device = this.find();
+    if (device !== undefined) setLoopAutoclear(device, "off");
+  }
+
+  /** Whether someone has it open so that others are kept out: mounted, say. */
+  busy(): boolean {
+    const device = this.find();
+    try {
+      return device !== undefined && loopBusy(device);
+    } catch (error) {
+      if (errorCode(error) === "ENXIO") return false; // detached meanwhile
+      throw error;
+    }
+  }
+}
+
+function backingFile(device: string): string | undefined {
+  try {
+    return readFileSync(`/sys/block/${device.slice("/dev/".length)}/loop/backing_file`, "utf8").replace(/\n$/, "");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads ahead as far as disks do; the elevator has nothing to sort for a file. */
+function tune(device: string): void {
+  const queue = `/sys/block/${device.slice("/dev/".length)}/queue`;
+  for (const [file, value] of [
+    ["read_ahead_kb", "512"],
+    ["scheduler", "none"],
+  ]) {
+    try {
+      writeFileSync(join(queue, file), value);
+    } catch {
+      // Read-only sysfs, as in a container: slower, not wrong.
+    }
+  }
+}
