@@ -1,6 +1,7 @@
 import type { JournalFile } from "./journal-file.ts";
 import { decodeRecords, encodeRecord, insertRecordBytes, writeInsertRecord } from "./journal-record.ts";
 import type { JournalRecord } from "./journal-record.ts";
+import { activation } from "./pool-session.ts";
 import type { PoolSession } from "./pool-session.ts";
 
 /** What a crashed engine left. */
@@ -32,6 +33,8 @@ export class Journal {
   readonly #bootId: string;
   readonly #batch = new Uint8Array(batchRecords * insertRecordBytes);
   readonly #batchView = new DataView(this.#batch.buffer);
+  /** Records of the session's entries, which change seldom and are carried over by each commit. */
+  readonly #encoded = new WeakMap<object, Uint8Array>();
   #batchLength = 0;
   #device = -1;
   #virtualBlock = -1;
@@ -63,11 +66,11 @@ export class Journal {
     const parts = [encodeRecord({ kind: "start", bootId: this.#bootId, superblock })];
     for (const run of freed) parts.push(encodeRecord({ kind: "freed", ...run }));
     for (const volume of session.active.values()) {
-      const { id, sizeSectors, tag, externalOriginPath: origin } = volume;
-      parts.push(encodeRecord({ kind: "activate", id, sizeSectors, tag, ...(origin === undefined ? {} : { origin }) }));
+      parts.push(this.#encodedOnce(volume, () => activation(volume, undefined)));
     }
-    for (const [requestId, answer] of session.answers())
-      parts.push(encodeRecord({ kind: "answer", requestId, answer }));
+    for (const remembered of session.answers()) {
+      parts.push(this.#encodedOnce(remembered, () => ({ kind: "answer", ...remembered })));
+    }
     return this.#file.replace(Buffer.concat(parts));
   }
 
@@ -114,6 +117,12 @@ export class Journal {
 
   close(): void {
     this.#file?.close();
+  }
+
+  #encodedOnce(entry: object, record: () => JournalRecord): Uint8Array {
+    let bytes = this.#encoded.get(entry);
+    if (bytes === undefined) this.#encoded.set(entry, (bytes = encodeRecord(record())));
+    return bytes;
   }
 
   #pack(): number {

@@ -2,6 +2,7 @@ import { errno } from "../linux/system-error.ts";
 import type { DataDevice } from "./data-device.ts";
 import { FreedBlocks } from "./freed-blocks.ts";
 import type { Journal } from "./journal.ts";
+import { LowWaterMarks } from "./low-water-marks.ts";
 import { MetadataFullError } from "../persistent-data/metadata-error.ts";
 import type { ThinMetadata } from "./metadata.ts";
 import { negativeErrno } from "./negative-errno.ts";
@@ -65,8 +66,7 @@ export class PoolCore {
     if (this.table.noDiscardPassdown || this.table.ignoreDiscard) return;
     this.freed.add(dataBlock);
   };
-  #lowWaterTriggered = false;
-  #metadataLowTriggered = false;
+  readonly lowWater = new LowWaterMarks();
   #noSpaceSinceMs = Infinity;
   /** It is the host's file system that is full, not the pool. */
   #hostFull = false;
@@ -121,7 +121,10 @@ export class PoolCore {
     const runs = this.freed.takeRuns();
     this.startJournal(runs);
     for (const run of runs) this.data.discard(run.dataBlock * this.blockBytes, run.blocks * this.blockBytes);
-    this.#checkMetadataSpace();
+    if (this.lowWater.metadataCrossed(this.metadata.freeMetadataBlocks, this.metadata.metadataBlocks)) {
+      this.events++;
+      this.log("warn", "The pool reached its low water mark for metadata: grow the metadata device");
+    }
     this.dataWritten();
     if (this.mode === poolMode.outOfDataSpace && this.metadata.freeDataBlocks > 0) {
       this.setMode(poolMode.write);
@@ -235,28 +238,10 @@ export class PoolCore {
 
   /** After an allocation: raises the low water mark's event, once. */
   checkLowWaterMark(): void {
-    if (this.#lowWaterTriggered || this.metadata.freeDataBlocks > this.table.lowWaterMarkBlocks) return;
-    this.#lowWaterTriggered = true;
-    this.events++;
-    this.log("warn", "The pool reached its low water mark for data: grow the data device");
-  }
-
-  #checkMetadataSpace(): void {
-    if (this.#metadataLowTriggered || this.metadata.freeMetadataBlocks > this.metadataThresholdBlocks()) return;
-    this.#metadataLowTriggered = true;
-    this.events++;
-    this.log("warn", "The pool reached its low water mark for metadata: grow the metadata device");
-  }
-
-  /** Free metadata blocks at which an event is raised: a quarter, at most 4 MiB (dm-thin.c, calc_metadata_threshold). */
-  metadataThresholdBlocks(): number {
-    return Math.min(1024, Math.floor(this.metadata.metadataBlocks / 4));
-  }
-
-  /** The pool was grown or resumed: low water marks may be crossed again. */
-  rearmEvents(): void {
-    this.#lowWaterTriggered = false;
-    this.#metadataLowTriggered = false;
+    if (this.lowWater.dataCrossed(this.metadata.freeDataBlocks, this.table.lowWaterMarkBlocks)) {
+      this.events++;
+      this.log("warn", "The pool reached its low water mark for data: grow the data device");
+    }
   }
 
   /** Changes the mode as far as that is allowed: nothing leads out of `fail`, nor to `write` past needs_check. */

@@ -12,7 +12,7 @@ import type { Operation } from "./testing/workload.ts";
 
 const blockBytes = 64 * 1024;
 const shape = { blockBytes, deviceBytes: 8 * blockBytes, maxDevices: 7 };
-const options = { dataBlocks: 90, metadataBlocks: 256 };
+const options = { dataBlocks: 160, metadataBlocks: 256 };
 
 /** An operation, the models before and after it, and the events from `begin` to `end` that it caused. */
 interface Step {
@@ -89,7 +89,7 @@ function requireOneOf(disks: TestPool, models: readonly PoolModel[]): void {
   }
 }
 
-const durable = new Set<Operation["kind"]>(["flush", "create", "snapshot", "delete"]);
+const durable = new Set<Operation["kind"]>(["flush", "create", "snapshot", "delete", "metadataSnapshot"]);
 
 let run: ReturnType<typeof record>;
 before(() => {

@@ -6,7 +6,7 @@ import { applyToModel, compareAll, execute, Workload } from "./testing/workload.
 import type { Operation } from "./testing/workload.ts";
 
 /** Operations after which everything before is durable: a flush, and the messages, which commit. */
-const durable = new Set<Operation["kind"]>(["flush", "create", "snapshot", "delete"]);
+const durable = new Set<Operation["kind"]>(["flush", "create", "snapshot", "delete", "metadataSnapshot"]);
 
 /** Thousands of mixed operations on snapshots of snapshots, with kills, power cuts and clean restarts in between. */
 function compareWithModel(options: { seed: number; steps: number; blockSizeSectors: number; blocks: number }): void {
@@ -15,7 +15,7 @@ function compareWithModel(options: { seed: number; steps: number; blockSizeSecto
   const blockBytes = blockSizeSectors * 512;
   const shape = { blockBytes, deviceBytes: blocks * blockBytes + 4096 * 3, maxDevices: 12 };
   const workload = new Workload(random, shape);
-  const disks = new TestPool({ blockSizeSectors, dataBlocks: 14 * (blocks + 1), metadataBlocks: 1024 });
+  const disks = new TestPool({ blockSizeSectors, dataBlocks: 28 * (blocks + 1), metadataBlocks: 1024 });
   let model = new PoolModel();
   let flushed = model.snapshot();
   disks.open();

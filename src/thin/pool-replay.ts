@@ -63,7 +63,7 @@ function replayChange(core: PoolCore, record: JournalRecord): boolean {
     case "message": {
       const message = parsePoolMessage(record.line);
       if (message.kind === "delete") metadata.closeDevice(message.id);
-      executePoolMessage(metadata, message, () => undefined);
+      executePoolMessage(metadata, message, core.flushData);
       return true;
     }
     default:

@@ -1,4 +1,5 @@
 import type { DeviceMapping } from "./device-mapping.ts";
+import { metadataLowWaterMark } from "./low-water-marks.ts";
 import type { ThinMetadata } from "./metadata.ts";
 import type { PoolCore } from "./pool-core.ts";
 import { poolMode } from "./pool-mode.ts";
@@ -24,7 +25,7 @@ export function poolStatus(core: PoolCore): string {
     discard,
     core.errorIfNoSpace ? "error_if_no_space" : "queue_if_no_space",
     metadata.needsCheck ? "needs_check" : "-",
-    core.metadataThresholdBlocks(),
+    metadataLowWaterMark(metadata.metadataBlocks),
   ].join(" ");
 }
 

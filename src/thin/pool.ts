@@ -1,6 +1,5 @@
-import { BlockWriter } from "./block-writer.ts";
+import { ActiveVolumes } from "./active-volumes.ts";
 import { ThinError } from "./errors.ts";
-import { FileDataDevice } from "./file-data-device.ts";
 import type { ThinMetadata } from "./metadata.ts";
 import { needsCommit } from "./pool-core.ts";
 import type { PoolCore } from "./pool-core.ts";
@@ -10,12 +9,13 @@ import type { PoolMode } from "./pool-mode.ts";
 import { dataBlocksOf, openPoolCore, requireDataDevice, requireSameGeometry } from "./pool-opening.ts";
 import type { PoolOptions } from "./pool-opening.ts";
 import { replayJournal } from "./pool-replay.ts";
+import { activation } from "./pool-session.ts";
 import type { ActiveVolume } from "./pool-session.ts";
 import { poolStatus, volumeStatus } from "./pool-status.ts";
 import type { ThinPoolTable } from "./pool-table.ts";
 import { QUEUED } from "./request-status.ts";
 import type { RequestStatus } from "./request-status.ts";
-import { ThinVolume } from "./volume.ts";
+import type { ThinVolume } from "./volume.ts";
 import { errno, errnoName } from "../linux/system-error.ts";
 
 export type { ActiveVolume } from "./pool-session.ts";
@@ -40,8 +40,7 @@ const journalLimitBytes = 1024 * 1024;
  */
 export class Pool {
   readonly #core: PoolCore;
-  readonly #writer: BlockWriter;
-  readonly #volumes = new Map<number, ThinVolume>();
+  readonly #volumes: ActiveVolumes;
 
   /** Formats an empty metadata device, replays a crashed engine's journal (its volumes are active again), grows. */
   static open(options: PoolOptions): Pool {
@@ -58,11 +57,11 @@ export class Pool {
 
   private constructor(core: PoolCore) {
     this.#core = core;
-    this.#writer = new BlockWriter(core);
+    this.#volumes = new ActiveVolumes(core);
     const replayed = replayJournal(core);
     if (replayed > 0) core.log("info", `Replayed ${replayed} changes that the engine before had not committed`);
     if (core.metadata.needsCheck && core.metadata.changed) core.metadata.abort();
-    for (const volume of [...core.session.active.values()]) this.#revive(volume);
+    this.#volumes.revive();
     this.#grow();
     // A commit that changes something begins the journal anew by itself; before that, the old one must stay.
     if (core.metadata.changed) core.commit();
@@ -137,11 +136,11 @@ export class Pool {
     }
     const { tag, requestId, externalOriginPath } = options;
     const entry: ActiveVolume = { id, sizeSectors, tag, externalOriginPath };
-    const volume = this.#open(entry);
+    const volume = this.#volumes.open(entry);
     try {
       this.#recordActive(entry, requestId);
     } catch (error) {
-      this.#shut(volume);
+      this.#volumes.shut(volume);
       throw error;
     }
     return volume;
@@ -149,19 +148,19 @@ export class Pool {
 
   /** @throws ThinError ENODATA when it is not active */
   deactivate(id: number, options: { readonly requestId?: string } = {}): void {
-    const volume = this.#active(id, "deactivate");
+    const volume = this.#volumes.require(id, "deactivate");
     const { requestId } = options;
     this.#core.session.active.delete(id);
     this.#core.session.remember(requestId, "");
     this.#recorded(
       this.#core.journal.append({ kind: "deactivate", id, ...(requestId === undefined ? {} : { requestId }) }),
     );
-    this.#shut(volume);
+    this.#volumes.shut(volume);
   }
 
   /** @throws ThinError ENODATA when it is not active */
   resizeVolume(id: number, sizeSectors: number, options: { readonly requestId?: string } = {}): void {
-    const volume = this.#active(id, "resize");
+    const volume = this.#volumes.require(id, "resize");
     const entry = this.#core.session.active.get(id);
     if (entry !== undefined) this.#recordActive({ ...entry, sizeSectors }, options.requestId);
     volume.sizeBytes = sizeSectors * 512;
@@ -185,9 +184,9 @@ export class Pool {
     core.data.refreshSize();
     requireDataDevice(core.data, table);
     requireSameGeometry(core.metadata, table);
-    core.commit();
+    this.#require(core.commit(), "put another table in force");
     core.table = table;
-    core.rearmEvents();
+    core.lowWater.rearm();
     core.setMode(table.readOnly ? poolMode.readOnly : poolMode.write);
     core.errorIfNoSpace = table.errorIfNoSpace;
     this.#grow();
@@ -218,7 +217,7 @@ export class Pool {
 
   /** The kernel's status parameters of an active thin device. @throws ThinError ENODATA when it is not active */
   volumeStatus(id: number): string {
-    return volumeStatus(this.#core, this.#active(id, "read the status of").mapping);
+    return volumeStatus(this.#core, this.#volumes.require(id, "read the status of").mapping);
   }
 
   /** Keeps the answer of a control request over a crash, with the last 64. */
@@ -241,8 +240,7 @@ export class Pool {
 
   /** Closes the files as a crash would: no commit, the journal stays. */
   abandon(): void {
-    for (const volume of this.#volumes.values()) volume.origin?.close();
-    this.#volumes.clear();
+    this.#volumes.abandon();
     this.#core.journal.close();
     this.#core.metadata.close();
     this.#core.data.close();
@@ -266,60 +264,10 @@ export class Pool {
     }
   }
 
-  #open(entry: ActiveVolume): ThinVolume {
-    const { metadata } = this.#core;
-    const mapping = metadata.openDevice(entry.id);
-    const { externalOriginPath } = entry;
-    try {
-      const origin = externalOriginPath === undefined ? undefined : new FileDataDevice(externalOriginPath, "read-only");
-      const volume = new ThinVolume(this.#core, this.#writer, mapping, entry.sizeSectors * 512, origin);
-      this.#volumes.set(entry.id, volume);
-      this.#core.members.set(entry.id, volume);
-      return volume;
-    } catch (error) {
-      metadata.closeDevice(entry.id);
-      throw error;
-    }
-  }
-
-  /** Activates what the engine before had active. */
-  #revive(entry: ActiveVolume): void {
-    try {
-      this.#open(entry);
-    } catch (error) {
-      this.#core.session.active.delete(entry.id);
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#core.log("error", `Cannot activate thin device ${entry.id} again: ${reason}`);
-    }
-  }
-
-  #shut(volume: ThinVolume): void {
-    this.#volumes.delete(volume.id);
-    this.#core.members.delete(volume.id);
-    volume.origin?.close();
-    this.#core.metadata.closeDevice(volume.id);
-  }
-
-  #active(id: number, what: string): ThinVolume {
-    const volume = this.#volumes.get(id);
-    if (volume === undefined) throw new ThinError("ENODATA", `Cannot ${what} thin device ${id}: it is not active`);
-    return volume;
-  }
-
   #recordActive(entry: ActiveVolume, requestId: string | undefined): void {
-    const { id, sizeSectors, tag, externalOriginPath } = entry;
-    this.#core.session.active.set(id, entry);
+    this.#core.session.active.set(entry.id, entry);
     this.#core.session.remember(requestId, "");
-    this.#recorded(
-      this.#core.journal.append({
-        kind: "activate",
-        id,
-        sizeSectors,
-        tag,
-        ...(externalOriginPath === undefined ? {} : { origin: externalOriginPath }),
-        ...(requestId === undefined ? {} : { requestId }),
-      }),
-    );
+    this.#recorded(this.#core.journal.append(activation(entry, requestId)));
   }
 
   /** The session changed: where its record was refused, or the journal grew long, a new journal tells all of it. */

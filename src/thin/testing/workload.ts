@@ -10,7 +10,9 @@ export type Operation =
   | { kind: "read" | "discard" | "punchHole" | "writeZeroes"; id: number; offset: number; length: number }
   | { kind: "flush"; id: number }
   | { kind: "create" | "delete"; id: number }
-  | { kind: "snapshot"; id: number; origin: number };
+  | { kind: "snapshot"; id: number; origin: number }
+  /** Takes a metadata snapshot, or drops the one there is. */
+  | { kind: "metadataSnapshot"; id: number };
 
 /** How large the devices and how many they are. */
 export interface WorkloadShape {
@@ -41,7 +43,8 @@ export class Workload {
     const id = random.pick(ids);
     if (chance < 6 && ids.length < this.shape.maxDevices) return { kind: "snapshot", id: this.#nextId++, origin: id };
     if (chance < 9 && ids.length > 2) return { kind: "delete", id };
-    if (chance < 13) return { kind: "flush", id };
+    if (chance < 12) return { kind: "flush", id };
+    if (chance < 13) return { kind: "metadataSnapshot", id };
     if (chance < 20) return { kind: "discard", id, ...this.#range() };
     if (chance < 26) return { kind: "punchHole", id, ...this.#range() };
     if (chance < 31) return { kind: "writeZeroes", id, ...this.#range() };
@@ -78,6 +81,10 @@ export function execute(pool: Pool, operation: Operation, model: PoolModel, devi
       pool.deactivate(operation.id);
       pool.message(`delete ${operation.id}`);
       return;
+  }
+  if (operation.kind === "metadataSnapshot") {
+    pool.message(pool.metadata.heldRoot === 0 ? "reserve_metadata_snap" : "release_metadata_snap");
+    return;
   }
   const volume = pool.volume(operation.id);
   assert.ok(volume);
