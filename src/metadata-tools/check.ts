@@ -42,7 +42,7 @@ function checkBlocks(file: BlockFile): string[] {
   const fault = superblockFault(block);
   if (fault !== undefined) return [`superblock: ${fault}`];
   const superblock = readSuperblock(block);
-  const { metadataBlocks } = superblock;
+  const metadataBlocks = superblock.metadataSpaceMap.blocks;
   if (metadataBlocks > file.sizeBlocks()) {
     return [
       `superblock: it says that there are ${metadataBlocks} metadata blocks; the device has ${file.sizeBlocks()}`,
@@ -62,7 +62,7 @@ class Check {
 
   constructor(superblock: Superblock, read: (block: number, kind: BlockKind) => Block) {
     if (superblock.needsCheck) this.problems.add("superblock: the needs_check flag is set");
-    this.#recount = new Recount(superblock.metadataBlocks, read, this.problems);
+    this.#recount = new Recount(superblock.metadataSpaceMap.blocks, read, this.problems);
     this.#mappings = new MappingRecount(this.#recount, superblock.dataSpaceMap.blocks);
     this.#recount.references[superblockLocation]++;
     this.#checkDevices(superblock);

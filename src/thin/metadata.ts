@@ -361,7 +361,6 @@ export class ThinMetadata {
       metadataSpaceMap: metadata.root,
       mappingRoot: this.#table.mappingRoot,
       detailsRoot: this.#table.detailsRoot,
-      metadataBlocks: metadata.counts.blocks,
     });
     this.#superblockChanged = false;
     data.counts.endTransaction();

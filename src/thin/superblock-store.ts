@@ -40,10 +40,10 @@ export class SuperblockStore {
     this.#file.read(superblockLocation, block.bytes);
     verifySuperblock(block, this.#file.readOnly);
     const superblock = readSuperblock(block);
-    if (superblock.metadataBlocks > this.#file.sizeBlocks()) {
+    if (superblock.metadataSpaceMap.blocks > this.#file.sizeBlocks()) {
       throw new MetadataError(
         "EINVAL",
-        `Cannot open the pool's metadata: the device has ${this.#file.sizeBlocks()} blocks, the superblock says ${superblock.metadataBlocks}. Was it cut short?`,
+        `Cannot open the pool's metadata: the device has ${this.#file.sizeBlocks()} blocks, the superblock says ${superblock.metadataSpaceMap.blocks}. Was it cut short?`,
         { block: superblockLocation, kind: superblockKind.name },
       );
     }

@@ -41,6 +41,7 @@ export interface Superblock {
   mappingRoot: number;
   detailsRoot: number;
   dataBlockSizeSectors: number;
+  /** As it was when the pool was formatted: growth shows in `metadataSpaceMap` only. */
   metadataBlocks: number;
 }
 

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { truncateSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { check } from "../../src/metadata-tools/check.ts";
+import { ThinMetadata } from "../../src/thin/metadata.ts";
+import {
+  engineDump,
+  haveThinTools,
+  makeBlockFile,
+  seededRandom,
+  thinCheckComplaints,
+  thinDump,
+  withFolder,
+} from "../../src/thin/metadata.testing.ts";
+import { missingForKernel, runInKernel } from "./qemu-kernel.ts";
+
+const missing = missingForKernel() ?? (haveThinTools ? undefined : "thin-provisioning-tools are not installed");
+
+const dataBlocks = 60_000;
+const metadataBlocks = 16_500;
+
+/** Trees of three levels, counts beyond what bitmaps and bytes hold, a metadata snapshot: all that the format has. */
+function fill(metadata: ThinMetadata): void {
+  const nothing = (): void => undefined;
+  const random = seededRandom(5);
+  metadata.createThin(1);
+  const base = metadata.openDevice(1);
+  for (let i = 0; i < 48_000; i++) {
+    const block = random(100_000);
+    if (base.lookup(block) < 0) base.insert(block, metadata.allocateDataBlock());
+  }
+  metadata.createSnapshot(2, 1);
+  metadata.createThin(3);
+  for (let block = 0; block < 300; block++) metadata.openDevice(3).insert(block, metadata.allocateDataBlock());
+  for (let id = 4; id <= 300; id++) {
+    metadata.createSnapshot(id, id % 7 === 0 ? id - 1 : 3);
+    metadata.openDevice(id).insert(random(300), metadata.allocateDataBlock());
+    if (id % 10 === 0) metadata.openDevice(id).remove(random(200), 250);
+  }
+  metadata.setTransactionId(0, 5);
+  metadata.reserveMetadataSnapshot(nothing);
+  base.remove(300, 400);
+  metadata.commit(nothing);
+}
+
+const script = `
+dmsetup create pool --table "0 ${dataBlocks * 128} thin-pool /dev/vda /dev/vdb 128 0"
+echo "status: $(dmsetup status pool)"
+for id in 1 2 21; do dmsetup create v$id --table "0 12800000 thin /dev/mapper/pool $id"; done
+echo "thin: $(dmsetup status v1)"
+dd if=/dev/urandom of=/dev/mapper/v1 bs=64k seek=200 count=300 conv=fsync 2>/dev/null
+dd if=/dev/urandom of=/dev/mapper/v21 bs=64k seek=50 count=100 conv=fsync 2>/dev/null
+blkdiscard -o 6553600 -l 65536000 /dev/mapper/v2
+dmsetup message pool 0 release_metadata_snap
+dmsetup suspend v1
+dmsetup message pool 0 "create_snap 1000 1"
+dmsetup resume v1
+dd if=/dev/urandom of=/dev/mapper/v1 bs=64k seek=90000 count=20 conv=fsync 2>/dev/null
+for id in 1 2 21; do dmsetup remove v$id; done
+for id in $(seq 31 60); do dmsetup message pool 0 "delete $id"; done
+dmsetup message pool 0 "set_transaction_id 5 6"
+echo "after: $(dmsetup status pool)"
+dmsetup remove pool`;
+
+test("the kernel grows, uses and changes metadata made here, and it comes back sound", { skip: missing ?? false }, () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "metadata");
+    const data = join(folder, "data");
+    makeBlockFile(path, 16_000);
+    makeBlockFile(data, dataBlocks * 16);
+    const metadata = ThinMetadata.format(path, { dataBlockSize: 128, dataBlocks: 55_000 });
+    fill(metadata);
+    const { mappedBlocks } = metadata.openDevice(1);
+    const highest = metadata.openDevice(1).highestMapped();
+    metadata.close();
+    assert.equal(thinCheckComplaints(path), "");
+    const before = thinDump(path);
+    truncateSync(path, metadataBlocks * 4096);
+
+    const output = await runInKernel(script, [path, data]);
+    assert.match(output, new RegExp(`status: 0 \\d+ thin-pool 5 \\d+/${metadataBlocks} \\d+/${dataBlocks} \\d+ rw `));
+    assert.match(output, new RegExp(`thin: 0 12800000 thin ${mappedBlocks * 128} ${highest * 128 + 127}`));
+    assert.match(output, new RegExp(`after: 0 \\d+ thin-pool 6 \\d+/${metadataBlocks} \\d+/${dataBlocks} - rw `));
+
+    assert.equal(thinCheckComplaints(path), "");
+    assert.deepEqual(check(path), []);
+    const after = thinDump(path);
+    assert.equal(after.size, 300 - 30 + 1);
+    for (const id of [3, 100, 299]) assert.deepEqual(after.get(id)!.mappings, before.get(id)!.mappings);
+    const again = ThinMetadata.open(path);
+    assert.deepEqual(engineDump(again), after);
+    for (const { id } of [...again.details()]) {
+      again.closeDevice(id);
+      again.deleteThin(id);
+    }
+    again.commit(() => undefined);
+    assert.equal(again.allocatedDataBlocks, 0);
+    assert.equal(thinCheckComplaints(path), "");
+    again.close();
+  }),
+);
