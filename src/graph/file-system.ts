@@ -40,9 +40,9 @@ export async function makeFileSystem(type: FileSystemType, device: string, extra
   if (readFileSystem(device)?.periodicCheck === true) await run("tune2fs", ["-c", "-1", "-i", "0", device]);
 }
 
-/** mkfs.xfs writes its whole log: a small one is enough for a container. */
+/** mkfs.xfs writes its whole log: the smallest that it makes is enough for a container. */
 function xfsLog(extra: string[]): string[] {
-  return extra.some((argument) => argument.startsWith("-l")) ? [] : ["-l", "size=16m"];
+  return extra.some((argument) => argument.startsWith("-l")) ? [] : ["-l", "size=64m"];
 }
 
 /**
@@ -103,8 +103,18 @@ function run(
       const why =
         errorCode(error) === "ENOENT"
           ? `there is no such program; it is in Debian's package ${packages[program]}`
-          : stderr.trim() || stdout.trim() || error.message;
+          : complaint(stderr) || complaint(stdout) || error.message;
       reject(new GraphError("EIO", `Cannot run ${program} ${parameters.join(" ")}: ${why}`));
     });
   });
+}
+
+/** mkfs.xfs puts its whole usage behind what is wrong. */
+function complaint(output: string): string {
+  const lines = output.split("\n").map((line) => line.trim());
+  const usage = lines.findIndex((line) => line.startsWith("Usage:"));
+  return lines
+    .slice(0, usage < 0 ? undefined : usage)
+    .filter((line) => line !== "")
+    .join("; ");
 }

@@ -197,7 +197,8 @@ export class MountedDevices {
         return;
       } catch (error) {
         if (errorCode(error) !== "EBUSY") throw error;
-        if (attempt >= unmountAttempts) throw new GraphError("EBUSY", busyMessage(id, mountPoint), { cause: error });
+        if (attempt >= unmountAttempts)
+          throw new GraphError("EBUSY", await busyMessage(id, mountPoint), { cause: error });
         await sleep(unmountPauseMs);
       }
     }
@@ -224,8 +225,8 @@ export class MountedDevices {
   }
 }
 
-function busyMessage(id: string, mountPoint: string): string {
-  const users = processesIn(mountPoint);
+async function busyMessage(id: string, mountPoint: string): Promise<string> {
+  const users = await processesIn(mountPoint);
   const who = users.length === 0 ? "something below it is mounted or open" : `used by ${users.join(", ")}`;
   return `Cannot unmount device ${id} from '${mountPoint}': ${who}. End that and try again`;
 }

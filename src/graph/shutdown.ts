@@ -40,7 +40,7 @@ async function unmountAll(context: GraphContext): Promise<void> {
     .reverse();
   for (const mountPoint of mountPoints) {
     if (!(await unmountPatiently(mountPoint)))
-      busy.push(`${mountPoint} (${processesIn(mountPoint).join(", ") || "in use"})`);
+      busy.push(`${mountPoint} (${(await processesIn(mountPoint)).join(", ") || "in use"})`);
     else if (!mountPoint.slice(folder.length).includes("/")) removeFolder(context, mountPoint);
   }
   if (busy.length === 0) return;

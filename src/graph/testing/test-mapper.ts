@@ -1,0 +1,22 @@
+import type { DeviceMapper } from "../../device-mapper/device-mapper.ts";
+import { userspaceDeviceMapper } from "../../device-mapper/userspace/userspace-device-mapper.ts";
+
+/** The device mapper that the graph's tests run on, with pools of its own in a folder. */
+export function testMapper(runDir: string): DeviceMapper {
+  return userspaceDeviceMapper({ runDir });
+}
+
+/** Calls a function before each of a device mapper's calls, with the method's name and first arguments; it may throw. */
+export function interceptMapper(mapper: DeviceMapper, before: (call: string) => void): DeviceMapper {
+  return new Proxy(mapper, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      const method = value as (...parameters: unknown[]) => unknown;
+      return async (...parameters: unknown[]) => {
+        before([name, ...parameters].filter((part) => typeof part === "string").join(" "));
+        return method.apply(target, parameters);
+      };
+    },
+  });
+}
