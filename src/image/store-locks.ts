@@ -26,7 +26,7 @@ export class StoreLocks {
     // An opening of its own, as the locks of one opening do not exclude each other.
     const locks = new RangeLocks(this.path);
     try {
-      while (!locks.try(byte, "exclusive")) {
+      while (!locks.try(BigInt(byte), 1n, "exclusive")) {
         signal?.throwIfAborted();
         await sleep(PAUSE_MS);
       }
