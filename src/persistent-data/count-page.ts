@@ -8,6 +8,10 @@ export const wordsPerPage = entriesPerPage / 4;
 const freed = 254;
 const large = 255;
 
+/** Copies of pages that no transaction needs any more, for the next: garbage of this size is collected late. */
+const spareCopies: Uint32Array[] = [];
+const mostSpareCopies = 256;
+
 /**
  * The reference counts of one bitmap's blocks, as a byte each. Counts that do not fit are in a map beside it. A block
  * freed in this transaction reads as 0 but has a byte of its own, so that it is not found when a free block is sought.
@@ -30,11 +34,17 @@ export class CountPage {
   written: Uint32Array | undefined;
   /** Entries changed while their count was too large for a byte. */
   readonly changedLarge = new Set<number>();
-  /** Whether anything changed since `written` was brought up to date. */
-  changed = false;
+  /** The words changed since `written` was brought up to date: from the first to the last, none if that is lower. */
+  firstChanged = wordsPerPage;
+  lastChanged = -1;
 
   constructor(entries: number) {
     this.entries = entries;
+  }
+
+  /** Whether anything changed since `written` was brought up to date. */
+  get changed(): boolean {
+    return this.lastChanged >= 0;
   }
 
   /** Blocks that could be allocated now. */
@@ -60,7 +70,7 @@ export class CountPage {
 
   /** Adds a reference and returns the new count. */
   increment(entry: number): number {
-    this.#touch();
+    this.#touch(entry);
     const byte = this.#bytes[entry];
     if (byte < freed - 1) {
       if (byte === 0) this.used++;
@@ -80,7 +90,7 @@ export class CountPage {
 
   /** Drops a reference and returns the new count. The count must not be 0. */
   decrement(entry: number): number {
-    this.#touch();
+    this.#touch(entry);
     const byte = this.#bytes[entry];
     if (byte === large) {
       const count = this.#large.get(entry)! - 1;
@@ -102,9 +112,7 @@ export class CountPage {
   /** Takes the lowest free block, or returns -1. */
   allocate(): number {
     if (this.usable <= 0) return -1;
-    const bytes = this.#bytes;
-    let entry = this.#lowestFree;
-    while (bytes[entry] !== 0) entry++;
+    const entry = this.#bytes.indexOf(0, this.#lowestFree);
     this.#lowestFree = entry + 1;
     this.increment(entry);
     return entry;
@@ -112,27 +120,42 @@ export class CountPage {
 
   /** Below this every block is in use, as the next transaction will see it. */
   get noneFreeBefore(): number {
-    while (this.#lowestFree < this.entries && this.#bytes[this.#lowestFree] !== 0) this.#lowestFree++;
+    const free = this.#bytes.indexOf(0, this.#lowestFree);
+    this.#lowestFree = free < 0 ? this.entries : Math.min(free, this.entries);
     return Math.min(this.#lowestFree, this.#lowestFreed);
+  }
+
+  /** Says that `written` is about to be brought up to date: what changes from here on is to be written again. */
+  settle(): void {
+    this.firstChanged = wordsPerPage;
+    this.lastChanged = -1;
   }
 
   /** Makes the blocks freed in this transaction usable, and what is in memory the state to compare the next with. */
   endTransaction(): void {
+    if (this.written !== undefined && spareCopies.length < mostSpareCopies) spareCopies.push(this.written);
     this.written = undefined;
     this.changedLarge.clear();
-    this.changed = false;
-    if (this.freed > 0) {
-      const bytes = this.#bytes;
-      for (let entry = this.#lowestFreed; entry < this.entries; entry++) if (bytes[entry] === freed) bytes[entry] = 0;
+    this.settle();
+    const bytes = this.#bytes;
+    for (let entry = this.#lowestFreed, left = this.freed; left > 0; entry++) {
+      if (bytes[entry] !== freed) continue;
+      bytes[entry] = 0;
+      left--;
     }
     this.#lowestFree = Math.min(this.#lowestFree, this.#lowestFreed);
     this.#lowestFreed = entriesPerPage;
     this.freed = 0;
   }
 
-  #touch(): void {
-    this.written ??= this.words.slice();
-    this.changed = true;
+  #touch(entry: number): void {
+    if (this.written === undefined) {
+      this.written = spareCopies.pop() ?? new Uint32Array(wordsPerPage);
+      this.written.set(this.words);
+    }
+    const word = entry >>> 2;
+    if (word < this.firstChanged) this.firstChanged = word;
+    if (word > this.lastChanged) this.lastChanged = word;
   }
 }
 

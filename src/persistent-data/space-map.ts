@@ -3,7 +3,7 @@ import type { BitmapIndex } from "./bitmap-index.ts";
 import { bitmapKind } from "./block-kind.ts";
 import { BTreeRemover } from "./btree-remove.ts";
 import type { BTree } from "./btree.ts";
-import { CountPage, entriesPerPage, isLargeByte, wordsPerPage } from "./count-page.ts";
+import { CountPage, entriesPerPage, isLargeByte } from "./count-page.ts";
 import type { IndexEntry } from "./index-entry.ts";
 import { MetadataError } from "./metadata-error.ts";
 import { ReferenceCounts } from "./reference-counts.ts";
@@ -114,14 +114,14 @@ export class SpaceMap {
   }
 
   #writePage(number: number, page: CountPage): void {
-    // Whatever touches the page from here on asks for another round.
-    page.changed = false;
     const entry = this.#entries[number];
     const bitmap = this.#transaction.shadow(entry.bitmap, bitmapKind);
     entry.bitmap = bitmap.number;
-    const { words } = page;
+    const { words, firstChanged, lastChanged } = page;
     const written = page.written!;
-    for (let word = 0; word < wordsPerPage; word++) {
+    // Whatever touches the page from here on asks for another round.
+    page.settle();
+    for (let word = firstChanged; word <= lastChanged; word++) {
       const now = words[word];
       const was = written[word];
       if (now === was) continue;

@@ -4,11 +4,11 @@ import { type BlockFile, openBlockFile } from "../persistent-data/block-file.ts"
 import { Block } from "../persistent-data/block.ts";
 import { entriesPerPage } from "../persistent-data/count-page.ts";
 import { MetadataError } from "../persistent-data/metadata-error.ts";
-import { noSpaceMap } from "../persistent-data/space-map.ts";
 import { largestTime } from "./block-time.ts";
 import { DeviceMapping, type MappingContext } from "./device-mapping.ts";
 import type { DeviceDetails, DeviceRecord } from "./device-record.ts";
 import { DeviceTable } from "./device-table.ts";
+import { emptyPool, type FormatOptions } from "./empty-pool.ts";
 import { ThinError } from "./errors.ts";
 import { MappingChunks } from "./mapping-chunks.ts";
 import { dropMetadataSnapshot, takeMetadataSnapshot } from "./metadata-snapshot.ts";
@@ -16,23 +16,13 @@ import { type MetadataTrees, openTrees } from "./metadata-trees.ts";
 import { type Superblock, superblockLocation } from "./superblock.ts";
 import { SuperblockStore } from "./superblock-store.ts";
 
-export type { DeviceDetails };
+export type { DeviceDetails, FormatOptions };
 
 /** The largest metadata device that the format can use, in blocks of 4 KiB: about 15.9 GiB. */
 export const mostMetadataBlocks = mostMetadataBitmaps * entriesPerPage;
 
-/** Fewer metadata blocks than this cannot hold even an empty pool and one change to it. */
-const leastMetadataBlocks = 32;
-
 /** Thin device ids have 24 bits. */
 const mostDevices = 2 ** 24;
-
-/** What to format a pool's metadata for. */
-export interface FormatOptions {
-  /** Sectors of 512 bytes a data block. */
-  readonly dataBlockSize: number;
-  readonly dataBlocks: number;
-}
 
 /**
  * Everything durable of a thin pool, in the kernel's format. Synchronous. Units: sectors of 512 bytes, data blocks,
@@ -408,33 +398,11 @@ export class ThinMetadata {
     this.#table = new DeviceTable(this.#trees, superblock);
   }
 
-  #format({ dataBlockSize, dataBlocks }: FormatOptions): void {
-    const metadataBlocks = this.metadataDeviceBlocks;
-    if (metadataBlocks < leastMetadataBlocks) {
-      throw new ThinError(
-        "EINVAL",
-        `Cannot format the pool's metadata: the device has ${metadataBlocks} blocks of 4 KiB, and ${leastMetadataBlocks} are the least`,
-      );
-    }
-    this.#trees = openTrees(this.#cache, { metadata: noSpaceMap, data: noSpaceMap });
-    const { metadata, data, devices, details, transaction } = this.#trees;
-    metadata.extend(metadataBlocks);
-    data.extend(dataBlocks);
-    transaction.increment(superblockLocation);
-    const roots = { mappingRoot: devices.create(), detailsRoot: details.create() };
-    this.#table = new DeviceTable(this.#trees, roots);
-    this.#superblock = {
-      needsCheck: false,
-      version: 2,
-      time: 0,
-      transactionId: 0,
-      heldRoot: 0,
-      dataSpaceMap: noSpaceMap,
-      metadataSpaceMap: noSpaceMap,
-      ...roots,
-      dataBlockSizeSectors: dataBlockSize,
-      metadataBlocks,
-    };
+  #format(options: FormatOptions): void {
+    const { trees, superblock } = emptyPool(this.#cache, this.metadataDeviceBlocks, options);
+    this.#trees = trees;
+    this.#superblock = superblock;
+    this.#table = new DeviceTable(trees, superblock);
     this.commit(() => undefined);
   }
 
