@@ -14,7 +14,7 @@ import type { GraphOptions } from "./graph-options.ts";
 import { MetadataStore } from "./metadata-store.ts";
 import { migrateSingleFile } from "./migrate-single-file.ts";
 import { MountedDevices } from "./mounted-devices.ts";
-import { reconcile } from "./reconcile.ts";
+import { reconcile, requireOwnPool } from "./reconcile.ts";
 import { retryDeferredDeletions } from "./removal.ts";
 import { stopGraph } from "./shutdown.ts";
 import type { StorageOptions } from "./storage-options.ts";
@@ -178,6 +178,7 @@ async function startPool({ context, transactions }: DeviceSetParts): Promise<"st
 }
 
 async function compareWithPool({ context, transactions, deferred }: DeviceSetParts): Promise<void> {
+  await requireOwnPool(context);
   await transactions.recover(await poolStatus(context));
   await reconcile(context);
   for (const [id, { deleted }] of context.store.devices().devices) if (deleted) deferred.add(id);

@@ -37,7 +37,7 @@ export async function findDisagreement(context: GraphContext): Promise<Disagreem
  */
 export async function reconcile(context: GraphContext): Promise<void> {
   const { unknownInPool, missingInPool, claimedTwice, damaged } = await findDisagreement(context);
-  refuseForeignPool(context, missingInPool);
+  refuseForeign(context, missingInPool);
   for (const error of damaged.values()) context.log("error", error.message);
   for (const [deviceId, ids] of claimedTwice) {
     context.log("error", `the files of ${ids.join(" and ")} both claim device id ${deviceId}`);
@@ -58,7 +58,16 @@ export async function reconcile(context: GraphContext): Promise<void> {
   context.store.removeTemporaryFiles();
 }
 
-function refuseForeignPool(context: GraphContext, missingInPool: string[]): void {
+/**
+ * Before anything is changed for a pool's sake: is it the graph's?
+ *
+ * @throws GraphError EFOREIGN
+ */
+export async function requireOwnPool(context: GraphContext): Promise<void> {
+  refuseForeign(context, (await findDisagreement(context)).missingInPool);
+}
+
+function refuseForeign(context: GraphContext, missingInPool: string[]): void {
   if (!missingInPool.includes(baseId) || context.store.device(baseId)?.initialized !== true) return;
   const others = context.store.devices().devices.size - 1;
   if (others === 0) return;

@@ -51,6 +51,21 @@ export class Transactions {
   async recover(status: PoolStatus): Promise<void> {
     const open = await this.#lastTransaction(status);
     if (open === undefined || open.openTransactionId <= status.transactionId) return;
+    if (open.openTransactionId === status.transactionId + 1) {
+      await this.#undo(open, status);
+    } else {
+      // The pool has lost more than the last change: a power cut took what it had not yet written.
+      this.#context.log(
+        "warn",
+        `the pool has lost changes since transaction ${status.transactionId}: comparing it with the files`,
+      );
+      await reconcile(this.#context);
+    }
+    this.#writeTransaction({ openTransactionId: status.transactionId, deviceHash: "", deviceId: 0 });
+    this.#step(`transaction ${open.openTransactionId} is undone`);
+  }
+
+  async #undo(open: TransactionMetadata, status: PoolStatus): Promise<void> {
     const id = open.deviceHash === "" ? baseId : open.deviceHash;
     const stored = this.#context.store.device(id);
     if (await this.#belongs(open, stored, status)) {
@@ -59,8 +74,6 @@ export class Transactions {
       await this.#deleteFromPool(open.deviceId);
       if (stored?.deviceId === open.deviceId) this.#context.store.removeDevice(id);
     }
-    this.#writeTransaction({ openTransactionId: status.transactionId, deviceHash: "", deviceId: 0 });
-    this.#step(`transaction ${open.openTransactionId} is undone`);
   }
 
   async #create(id: string, sizeBytes: number, message: (deviceId: number) => string): Promise<DeviceMetadata> {

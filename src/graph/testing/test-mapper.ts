@@ -13,8 +13,12 @@ export function interceptMapper(mapper: DeviceMapper, before: (call: string) => 
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
       const method = value as (...parameters: unknown[]) => unknown;
-      return async (...parameters: unknown[]) => {
-        before([name, ...parameters].filter((part) => typeof part === "string").join(" "));
+      return (...parameters: unknown[]) => {
+        try {
+          before([name, ...parameters].filter((part) => typeof part === "string").join(" "));
+        } catch (error) {
+          return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+        }
         return method.apply(target, parameters);
       };
     },
