@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { openDeviceSet } from "../src/graph/graph.ts";
 import { packageFile } from "../src/linux/package-root.ts";
+import { readPoolState } from "../src/block-device/pool-state.ts";
+import { defaultRunDir, poolPaths } from "../src/block-device/pool-paths.ts";
 import { fill } from "./fio.ts";
 import { median } from "./statistics.ts";
 
@@ -30,7 +32,7 @@ export async function measureProcesses(dir: string): Promise<ProcessFigures> {
       await set.create(id);
       await fill(await set.activate(id), WRITTEN);
     }
-    const engineBytes = residentBytes(set.enginePid());
+    const engineBytes = residentBytes(enginePid(set.poolName));
     const node: number[] = [];
     const micaLs: number[] = [];
     for (let n = 0; n < STARTS; n += 1) {
@@ -53,4 +55,10 @@ function residentBytes(pid: number): number {
   const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   if (kilobytes === undefined) throw new Error(`Cannot read the resident set of process ${pid}`);
   return Number(kilobytes) * 1024;
+}
+
+function enginePid(pool: string): number {
+  const pid = readPoolState(poolPaths(defaultRunDir(), pool))?.engine?.pid;
+  if (pid === undefined) throw new Error(`Cannot find the engine of pool ${pool}`);
+  return pid;
 }
