@@ -62,7 +62,7 @@ suite("mica on a graph", () => {
     assert.equal(inspected.status, 0, inspected.stderr);
     assert.equal((JSON.parse(inspected.stdout) as { Layers: string[] }).Layers.length, 3);
 
-    await fails(scratch, "rmi", "app:2", "app");
+    assert.match(await fails(scratch, "rmi", "app"), /web/);
     await ok("rm", "web");
     await ok("rmi", "app:2", "app");
     assert.deepEqual(await json<ImageSummary[]>("images"), []);

@@ -78,14 +78,17 @@ function forgetEarlierRun(root: string): void {
 }
 
 function sayWhatIsNext(root: string, rootFolder: string): void {
+  const next: [commandLine: string, purpose: string][] = [
+    [`export MICA_ROOT=${root} PATH="$PWD/bin:$PATH"`, ""],
+    [`mica block ${containers[0]} 0`, "where a block lives, and who shares it"],
+    [`mica commit ${containers[0]} mine`, "an image of what the container holds now"],
+    ["mica save mine /tmp/mine.tar", "… as an OCI archive"],
+    ["mica shutdown", "unmount all and stop the pool; nothing is lost"],
+    [`rm -r ${root}`, "and, after that, forget it all"],
+  ];
+  const lines = next.map(([commandLine, purpose]) => `  ${commandLine.padEnd(30)} ${purpose}`.trimEnd());
   explain(
-    `Done. The graph is left in ${root}, with ${containers[0]} mounted at\n${rootFolder}. Try:\n` +
-      `  export MICA_ROOT=${root} PATH="$PWD/bin:$PATH"\n` +
-      `  mica block ${containers[0]} 0          where a block lives, and who shares it\n` +
-      `  mica commit ${containers[0]} mine      an image of what the container holds now\n` +
-      `  mica save mine /tmp/mine.tar       … as an OCI archive\n` +
-      `  mica shutdown                      unmount all and stop the pool; nothing is lost\n` +
-      `  rm -r ${root}          and, after that, forget it all`,
+    `Done. The graph is left in ${root}, with ${containers[0]} mounted at\n${rootFolder}. Try:\n${lines.join("\n")}`,
   );
 }
 

@@ -7,6 +7,7 @@ import { exitStatus } from "./exit-status.ts";
 export class Interruption {
   readonly #controller = new AbortController();
   #status: number | undefined;
+  #outputError: Error | undefined;
 
   /** Fires once, at the first signal. */
   get signal(): AbortSignal {
@@ -18,6 +19,11 @@ export class Interruption {
     return this.#status;
   }
 
+  /** Why standard output could not be written, where it was not merely closed. */
+  get outputError(): Error | undefined {
+    return this.#outputError;
+  }
+
   /** Starts listening. */
   listen(): void {
     const numbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
@@ -25,8 +31,8 @@ export class Interruption {
       process.on(name, () => this.#stop(128 + numbers[name]));
     }
     process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-      this.#stop(exitStatus.brokenPipe);
+      if (error.code === "EPIPE") this.#stop(exitStatus.brokenPipe);
+      else this.#outputError ??= error;
     });
   }
 

@@ -13,6 +13,7 @@ async function run(words: string[]): Promise<number> {
   if (words[0] === "help") words = [...words.slice(1, 2), "--help"];
   try {
     await program.parseAsync(words, { from: "user" });
+    await outputWritten();
     return interruption.status ?? Number(process.exitCode ?? exitStatus.success);
   } catch (error) {
     if (interruption.status !== undefined) return interruption.status;
@@ -22,6 +23,13 @@ async function run(words: string[]): Promise<number> {
       asksForJson(words),
     );
   }
+}
+
+/** A full disk or a closed pipe shows a moment after the write. */
+async function outputWritten(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  const error = interruption.outputError;
+  if (error !== undefined) throw new Error(`Cannot write the output: ${error.message}`, { cause: error });
 }
 
 /** Commander's message in our words, and where to read on. */

@@ -15,10 +15,11 @@ export function reportFailure(error: unknown, json: boolean): number {
   return usage ? exitStatus.usage : exitStatus.failure;
 }
 
-/** The message without what only a programmer wants: no class name, no trailing blank. */
+/** A system's own words ("ENOSPC: no space left on device, write") get said what they are about. */
 function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.trim() === "" ? "Cannot go on: an error without a message (MICA_DEBUG=1 shows where)" : text.trim();
+  const text = (error instanceof Error ? error.message : String(error)).trim();
+  if (error instanceof UsageError || text.startsWith("Cannot ")) return text;
+  return `Cannot complete the command: ${text === "" ? "an error without a message (MICA_DEBUG=1 shows where)" : text}`;
 }
 
 function codeOf(error: unknown): string {
