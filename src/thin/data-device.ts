@@ -15,6 +15,8 @@ export interface DataDevice {
   zero(offset: number, length: number): number;
   /** Gives the range back to whatever is below. What it reads as afterwards is undefined. */
   discard(offset: number, length: number): number;
+  /** A hint that a flush will soon need this range: starts writing it, without waiting. */
+  startWriteback(offset: number, length: number): void;
   flush(): number;
   close(): void;
 }

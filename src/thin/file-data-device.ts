@@ -3,6 +3,7 @@ import { blockDiscard, blockZeroOut, deviceSizeBytes, isBlockDevice } from "../l
 import { punchHole } from "../linux/fallocate.ts";
 import { isHole } from "../linux/seek.ts";
 import { errno } from "../linux/system-error.ts";
+import { startWriteback } from "../linux/writeback.ts";
 import type { DataDevice } from "./data-device.ts";
 import { negativeErrno } from "./negative-errno.ts";
 
@@ -110,6 +111,14 @@ export class FileDataDevice implements DataDevice {
       const status = negativeErrno(error);
       if (status === -errno.EOPNOTSUPP) this.#discards = false;
       return status;
+    }
+  }
+
+  startWriteback(offset: number, length: number): void {
+    try {
+      startWriteback(this.#fd, offset, length);
+    } catch {
+      // Only a hint: the flush does all of it.
     }
   }
 

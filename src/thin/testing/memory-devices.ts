@@ -17,6 +17,7 @@ export function memoryDataDevice(disk: MemoryDisk): DataDevice {
     isHole: (offset, length) => disk.isHole(offset, length),
     zero: (offset, length) => (disk.isHole(offset, length) ? 0 : disk.write(new Uint8Array(length), offset)),
     discard: (offset, length) => disk.discard(offset, length),
+    startWriteback: () => undefined,
     flush: () => disk.flush(),
     close: () => undefined,
   };
