@@ -59,7 +59,7 @@ function checkRepository(text: string, refuse: (why: string) => StoreError): str
   }
   if (host === "docker.io" || host === "index.docker.io") {
     host = undefined;
-    if (parts.length === 2 && parts[0] === "library") parts.shift();
   }
+  if (host === undefined && parts.length === 2 && parts[0] === "library") parts.shift();
   return host === undefined ? parts.join("/") : `${host}/${parts.join("/")}`;
 }
