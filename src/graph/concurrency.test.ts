@@ -78,7 +78,7 @@ test("who waits is told for whom, and gives up after a while", async (t) => {
   if (graph === undefined) return;
   await (await graph.open()).close();
   const holder = new GraphLocks(graph.root, 1000, () => undefined);
-  let release = () => undefined as void;
+  let release: () => void = () => undefined;
   const held = holder.change(() => new Promise<void>((resolve) => (release = resolve)));
   const set = await graph.open({ lockTimeoutMs: 1500 });
   await assert.rejects(set.create("a"), {

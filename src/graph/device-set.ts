@@ -82,7 +82,7 @@ export class DeviceSet {
   /** Removes a device and gives its space back; later, where it is in use and deferred deletion is on. No error for an unknown one. */
   async remove(id: string): Promise<void> {
     checkDeviceId(id);
-    await this.#operation(() => this.#parts.context.locks.device(id, () => removeDevice(this.#parts, id)));
+    await this.#onDevice(id, () => removeDevice(this.#parts, id));
   }
 
   /** Whether there is such a device; one that waits for its deletion is not. */
@@ -97,29 +97,25 @@ export class DeviceSet {
    */
   async get(id: string, wish: MountWish = {}): Promise<string> {
     checkDeviceId(id);
-    return this.#operation(() =>
-      this.#parts.context.locks.device(id, () => this.#parts.mounted.get(id, this.#require(id), wish)),
-    );
+    return this.#onDevice(id, () => this.#parts.mounted.get(id, this.#require(id), wish));
   }
 
   /** One user of a device less; the last one unmounts it. Also unmounts what a process that is gone left mounted. */
   async put(id: string): Promise<void> {
     checkDeviceId(id);
-    await this.#operation(() => this.#parts.context.locks.device(id, () => this.#parts.mounted.put(id)));
+    await this.#onDevice(id, () => this.#parts.mounted.put(id));
   }
 
   /** Makes a device's block device without mounting it, for a microVM, say. @returns its path */
   async activate(id: string): Promise<string> {
     checkDeviceId(id);
-    const { context } = this.#parts;
-    return this.#operation(() => context.locks.device(id, () => activateDevice(context, id, this.#require(id))));
+    return this.#onDevice(id, () => activateDevice(this.#parts.context, id, this.#require(id)));
   }
 
   /** Takes the block device away again. EBUSY while it is mounted or open. */
   async deactivate(id: string): Promise<void> {
     checkDeviceId(id);
-    const { context } = this.#parts;
-    await this.#operation(() => context.locks.device(id, () => deactivateDevice(context, id, "fail")));
+    await this.#onDevice(id, () => deactivateDevice(this.#parts.context, id, "fail"));
   }
 
   /** The lines of `docker info`, in its order and units. */
@@ -163,9 +159,7 @@ export class DeviceSet {
 
   /** What the pool says of one device; it is made active for that moment. */
   async deviceStatus(id: string): Promise<DeviceStatus> {
-    return this.#operation(() =>
-      this.#parts.context.locks.device(id, () => reportStatus(this.#parts.context, id, this.#require(id))),
-    );
+    return this.#onDevice(id, () => reportStatus(this.#parts.context, id, this.#require(id)));
   }
 
   /** What each device holds in the pool. */
@@ -265,6 +259,14 @@ export class DeviceSet {
 
   #requireOpen(): void {
     if (this.#closed) throw new GraphError("EBADF", `Cannot use the graph '${this.root}': it was closed`);
+  }
+
+  async #onDevice<T>(id: string, task: () => Promise<T>): Promise<T> {
+    const { locks } = this.#parts.context;
+    return this.#operation(async () => {
+      await this.#parts.transactions.settle();
+      return locks.device(id, task);
+    });
   }
 
   async #operation<T>(task: () => Promise<T>): Promise<T> {

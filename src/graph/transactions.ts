@@ -17,6 +17,8 @@ import type { TransactionMetadata } from "./transaction-metadata.ts";
 export class Transactions {
   readonly #context: GraphContext;
   readonly #ids: DeviceIds;
+  /** The transaction that the file named when it was last seen to be complete. */
+  #complete: TransactionMetadata | undefined;
 
   constructor(context: GraphContext, ids: DeviceIds) {
     this.#context = context;
@@ -44,13 +46,25 @@ export class Transactions {
   }
 
   /**
+   * Undoes what another process may have left half done, before the files are believed. Costs one stat while nobody else
+   * changes the graph. Takes the graph's lock itself, where it has to.
+   */
+  async settle(): Promise<void> {
+    if (this.#complete !== undefined && this.#readTransaction() === this.#complete) return;
+    await this.#context.locks.change(async () => this.recover(await poolStatus(this.#context)));
+  }
+
+  /**
    * Undoes what a crash left half done. For a deletion that is: completes it.
    *
    * @param status of the pool, at this moment
    */
   async recover(status: PoolStatus): Promise<void> {
     const open = await this.#lastTransaction(status);
-    if (open === undefined || open.openTransactionId <= status.transactionId) return;
+    if (open === undefined || open.openTransactionId <= status.transactionId) {
+      this.#complete = open;
+      return;
+    }
     if (open.openTransactionId === status.transactionId + 1) {
       await this.#undo(open, status);
     } else {
@@ -144,6 +158,7 @@ export class Transactions {
   async #commit(status: PoolStatus, open: TransactionMetadata): Promise<void> {
     const message = `set_transaction_id ${status.transactionId} ${open.openTransactionId}`;
     await this.#context.mapper.message(this.#context.pool, message);
+    this.#complete = this.#readTransaction();
     this.#step(`transaction ${open.openTransactionId} is complete`);
   }
 
@@ -199,6 +214,15 @@ export class Transactions {
       const none = { openTransactionId: status.transactionId, deviceHash: "", deviceId: 0 };
       this.#writeTransaction(none);
       return none;
+    }
+  }
+
+  #readTransaction(): TransactionMetadata | undefined {
+    try {
+      return this.#context.store.transaction();
+    } catch {
+      // Damaged: recovery deals with it.
+      return undefined;
     }
   }
 
