@@ -93,7 +93,7 @@ const durable = new Set<Operation["kind"]>(["flush", "create", "snapshot", "dele
 
 let run: ReturnType<typeof record>;
 before(() => {
-  run = record(11, 260);
+  run = record(11, 180);
 });
 
 test("a kill between any two I/Os loses nothing acknowledged, and its successor commits cleanly", () => {
