@@ -84,7 +84,12 @@ const nothingDue: Schedule = { nextDeadlineMs: () => Infinity, tick: () => undef
 
 function poolOptions(paths: PoolPaths, table: ThinPoolTable) {
   const { metadataDevice: metadataPath, dataDevice: dataPath } = table;
-  return { metadataPath, dataPath, table, journalPath: paths.journal };
+  return { metadataPath, dataPath, table, journalPath: paths.journal, log };
+}
+
+/** Into the pool's log file, which its processes have as standard error. */
+function log(level: string, message: string): void {
+  console.error(`${new Date().toISOString()} ${level}: ${message}`);
 }
 
 function report(start: EngineStart, line: string): void {

@@ -1,3 +1,4 @@
+import { residentBuffer } from "../linux/resident-buffer.ts";
 import { IN_HEADER, In, MAX_WRITE, OUT_HEADER, OutSize } from "./fuse-protocol.ts";
 import type { FuseChannel } from "./fuse-channel.ts";
 
@@ -17,7 +18,7 @@ export interface NodeAttributes {
 
 /** The one reply buffer, with what is needed to fill it. Reads are served straight into it, behind the header. */
 export class FuseReply {
-  readonly buffer = Buffer.alloc(OUT_HEADER + MAX_WRITE + 4096);
+  readonly buffer = residentBuffer(OUT_HEADER + MAX_WRITE + 4096);
   readonly #words = new Uint32Array(this.buffer.buffer, this.buffer.byteOffset, this.buffer.length >> 2);
   readonly #channel: FuseChannel;
   readonly #startedSeconds = Math.floor(Date.now() / 1000);

@@ -1,5 +1,6 @@
 import { errno } from "../linux/system-error.ts";
 import { waitReadable } from "../linux/poll.ts";
+import { residentBuffer } from "../linux/resident-buffer.ts";
 import type { ControlFile } from "./control-file.ts";
 import type { ExportedFile, ExportedFiles } from "./exported-files.ts";
 import { NOTHING, UNMOUNTED, type FuseChannel } from "./fuse-channel.ts";
@@ -43,7 +44,8 @@ export class FuseServer {
   readonly #parts: FuseServerParts;
   readonly #channel: FuseChannel;
   readonly #slots: (ExportedFile | undefined)[];
-  readonly #bytes = Buffer.alloc(In.writeData + fuse.MAX_WRITE + 4096);
+  /** Resident: a write that the kernel cannot copy into a killed engine's missing page fails, instead of being sent again. */
+  readonly #bytes = residentBuffer(In.writeData + fuse.MAX_WRITE + 4096);
   readonly #words = wordsOf(this.#bytes);
   readonly #reply: FuseReply;
   readonly #folder: FuseFolder;
@@ -228,10 +230,8 @@ export class FuseServer {
         return this.#folder.readFolder(words, this.#bytes, "plus");
       case Opcode.OPENDIR:
         return this.#sendOpen(0, 0);
-      case Opcode.FLUSH:
       case Opcode.FSYNCDIR:
       case Opcode.RELEASEDIR:
-      case Opcode.ACCESS:
       case Opcode.DESTROY:
         return reply.sendError(words, 0);
       case Opcode.INIT:
@@ -250,6 +250,8 @@ export class FuseServer {
         // A volume that is no longer there.
         return reply.sendError(words, words[1] === Opcode.RELEASE ? 0 : -errno.EIO);
       default:
+        // The kernel asks once, and never again: FLUSH above all would make every close, also that of a descriptor that
+        // a new process does not inherit, wait for the engine.
         return reply.sendError(words, -errno.ENOSYS);
     }
   }

@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { mkdirSync } from "node:fs";
 import { lockFile } from "../linux/flock.ts";
 import { allLoops, detachLoop } from "../linux/loop.ts";
 import { isMounted } from "../linux/mount-table.ts";
 import { unmount } from "../linux/mount.ts";
 import { packageFile } from "../linux/package-root.ts";
+import { formatPoolTable, parsePoolTable } from "../thin/pool-table.ts";
 import { ControlError } from "./control-message.ts";
 import { makePoolFolders, poolPaths, type PoolPaths } from "./pool-paths.ts";
 import { readPoolState } from "./pool-state.ts";
@@ -26,13 +26,14 @@ const END_MS = 20_000;
  */
 export async function startPool(runDir: string, name: string, table: string): Promise<void> {
   const paths = poolPaths(runDir, name);
+  const line = formatPoolTable(parsePoolTable(table));
   mkdirSync(runDir, { recursive: true, mode: 0o700 });
   const lock = await lockFile(paths.lock);
   try {
     if (readPoolState(paths) !== undefined) throw new ControlError("EEXIST", `Cannot create pool '${name}': it exists`);
     clearStale(paths);
     makePoolFolders(paths);
-    replaceFile(paths.table, table);
+    replaceFile(paths.table, line);
     await startSupervisor(runDir, paths, "create");
   } finally {
     lock.release();

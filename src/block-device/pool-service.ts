@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { errnoName } from "../linux/system-error.ts";
+import { errno, errnoName } from "../linux/system-error.ts";
 import { check } from "../metadata-tools/check.ts";
 import { sharers } from "../metadata-tools/owners.ts";
 import { usage } from "../metadata-tools/usage.ts";
@@ -225,8 +225,9 @@ export class PoolService {
 
   #commit(what: string): string {
     const result = this.#pool.commit();
-    if (result < 0) {
-      const code = errnoName(-result);
+    if (result !== 0) {
+      // Waiting for space on the host is no success either: nobody may think that everything is on the disk.
+      const code = errnoName(result < 0 ? -result : errno.ENOSPC);
       throw new ControlError(code, `Cannot ${what}: the pool could not write its metadata (${code}); see its status`);
     }
     return "";

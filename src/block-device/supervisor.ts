@@ -19,11 +19,9 @@ import { formatReport, readReport, type ReadyReport } from "./ready-report.ts";
 /** How a supervisor begins: with a new pool, a pool all of whose processes died, or one whose supervisor died. */
 export type SupervisorMode = "create" | "recover" | "takeover";
 
-/** More deaths than this within the time below, and the pool is given up. */
-const MOST_DEATHS = 30;
-const DEATHS_WITHIN_MS = 60_000;
-/** Deaths before it served even so long are counted thrice. */
-const SERVED_MS = 200;
+/** An engine that dies oftener than this is given up: some request, or the pool's state, kills every engine at once. */
+const MOST_DEATHS = 50;
+const DEATHS_WITHIN_MS = 10_000;
 
 /**
  * Holds a pool's /dev/fuse while engines come and go.
@@ -108,16 +106,14 @@ export class Supervisor {
   async #watch(): Promise<void> {
     const deaths: number[] = [];
     for (;;) {
-      const since = performance.now();
       if (this.#engine !== undefined) await waitForEnd(this.#engine);
       if (existsSync(this.#paths.ended)) return;
       if (this.#failure !== undefined) await sleep(1000);
       const now = performance.now();
       deaths.push(now);
-      if (now - since < SERVED_MS) deaths.push(now, now);
       while (deaths.length > 0 && deaths[0] < now - DEATHS_WITHIN_MS) deaths.shift();
       if (deaths.length > MOST_DEATHS)
-        this.#failure = `its engine died ${deaths.length} times within a minute; see ${this.#paths.log}`;
+        this.#failure = `its engine died ${deaths.length} times within ten seconds; see ${this.#paths.log}`;
       console.error(`${new Date().toISOString()} the engine (process ${this.#engine?.pid}) died; starting another`);
       await this.#spawnEngine(this.#failure === undefined ? "resume" : "fail");
     }
@@ -145,7 +141,7 @@ export class Supervisor {
 }
 
 /** Little memory: the engine's data lives in buffers outside the heap. */
-const engineFlags = ["--max-semi-space-size=2", "--max-old-space-size=512"];
+const engineFlags = ["--max-semi-space-size=1", "--max-old-space-size=512"];
 
 function openFuse(): number {
   try {

@@ -85,21 +85,21 @@ function configure(device: string, fileFd: number, path: string, options: LoopOp
   }
 }
 
-/** What is attached to the device, or undefined. */
+/**
+ * What is attached to the device, or undefined. From sysfs: the ioctl for it would ask the file's own file system, which
+ * may be slow, or gone.
+ */
 export function loopInfo(device: string): LoopInfo | undefined {
-  return withDevice(device, (fd) => {
-    const status = readLoopStatus(device, fd);
-    const backingFile = backingFileOf(device.slice("/dev/".length));
-    if (status === undefined || backingFile === undefined) return undefined;
-    const flags = status.readUInt32LE(loopInfo64.flags);
-    return {
-      device,
-      backingFile,
-      directIo: (flags & loopFlags.directIo) !== 0,
-      readOnly: (flags & loopFlags.readOnly) !== 0,
-      autoclear: (flags & loopFlags.autoclear) !== 0,
-    };
-  });
+  const name = device.slice("/dev/".length);
+  const backingFile = backingFileOf(name);
+  if (backingFile === undefined) return undefined;
+  return {
+    device,
+    backingFile,
+    directIo: flagOf(name, "loop/dio"),
+    readOnly: flagOf(name, "ro"),
+    autoclear: flagOf(name, "loop/autoclear"),
+  };
 }
 
 /** The loop devices that a file, given by absolute path, is attached to (also if it was deleted since). */
@@ -128,6 +128,14 @@ function backingFileOf(name: string): string | undefined {
   }
 }
 
+function flagOf(name: string, attribute: string): boolean {
+  try {
+    return readFileSync(`/sys/block/${name}/${attribute}`, "latin1").trim() === "1";
+  } catch {
+    return false;
+  }
+}
+
 /** Whether someone else has the device open in a way that excludes others: mounted, or held by another driver. */
 export function loopBusy(device: string): boolean {
   try {
@@ -135,6 +143,7 @@ export function loopBusy(device: string): boolean {
     return false;
   } catch (error) {
     if (errorCode(error) === "EBUSY") return true;
+    if (errorCode(error) === "ENXIO") return false; // nothing is attached, or it is just being detached
     throw error;
   }
 }
@@ -146,8 +155,7 @@ export function loopBusy(device: string): boolean {
  */
 export function detachLoop(device: string, options: { deferred?: boolean } = {}): "detached" | "busy" | "deferred" {
   return withDevice(device, (fd) => {
-    const status = readLoopStatus(device, fd);
-    if (status === undefined) return "detached";
+    if (backingFileOf(device.slice("/dev/".length)) === undefined) return "detached";
     if (options.deferred !== true && loopBusy(device)) return "busy";
     // With other users CLR_FD succeeds too, and turns into autoclear at the last close (drivers/block/loop.c).
     const result = loopCommand(fd, loopRequest.clearFd, 0);

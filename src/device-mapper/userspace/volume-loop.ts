@@ -4,7 +4,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { PoolPaths } from "../../block-device/pool-paths.ts";
 import { lockFile } from "../../linux/flock.ts";
 import { attachLoop, detachLoop, loopBusy, loopInfo, loopsOf, setLoopAutoclear } from "../../linux/loop.ts";
-import { errorCode } from "../../linux/system-error.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
 
 /** Tries, and the time between, for those who open a device only to look at it. */
@@ -29,7 +28,7 @@ export class VolumeLoop {
     } catch {
       return loopsOf(this.#file)[0];
     }
-    return backingFile(device) === this.#file ? device : loopsOf(this.#file)[0];
+    return loopInfo(device)?.backingFile === this.#file ? device : loopsOf(this.#file)[0];
   }
 
   /** Leaves a mark that the volume is being made, so that it is found whatever becomes of its maker. */
@@ -74,7 +73,7 @@ export class VolumeLoop {
       const device = this.find();
       if (device === undefined) break;
       const result = detachLoop(device);
-      if (result === "detached" && backingFile(device) !== this.#file) break;
+      if (result === "detached" && loopInfo(device)?.backingFile !== this.#file) break;
       // "detached" but still there: someone has it open, and the kernel would detach it at the close.
       if (attempt === SETTLE_TRIES || result === "busy") {
         if (result !== "busy") setLoopAutoclear(device, "off");
@@ -99,34 +98,21 @@ export class VolumeLoop {
   /** Whether someone has it open so that others are kept out: mounted, say. */
   busy(): boolean {
     const device = this.find();
-    try {
-      return device !== undefined && loopBusy(device);
-    } catch (error) {
-      if (errorCode(error) === "ENXIO") return false; // detached meanwhile
-      throw error;
-    }
+    return device !== undefined && loopBusy(device);
   }
 }
 
-function backingFile(device: string): string | undefined {
-  try {
-    return readFileSync(`/sys/block/${device.slice("/dev/".length)}/loop/backing_file`, "utf8").replace(/\n$/, "");
-  } catch {
-    return undefined;
-  }
-}
-
-/** Reads ahead as far as disks do; the elevator has nothing to sort for a file. */
+/**
+ * Reads ahead as far as disks do; the elevator has nothing to sort for a file. Choosing the scheduler in force again is not free:
+ * the kernel stops the queue for 20 ms all the same.
+ */
 function tune(device: string): void {
   const queue = `/sys/block/${device.slice("/dev/".length)}/queue`;
-  for (const [file, value] of [
-    ["read_ahead_kb", "512"],
-    ["scheduler", "none"],
-  ]) {
-    try {
-      writeFileSync(join(queue, file), value);
-    } catch {
-      // Read-only sysfs, as in a container: slower, not wrong.
-    }
+  try {
+    writeFileSync(join(queue, "read_ahead_kb"), "512");
+    const scheduler = join(queue, "scheduler");
+    if (!readFileSync(scheduler, "utf8").includes("[none]")) writeFileSync(scheduler, "none");
+  } catch {
+    // Read-only sysfs, as in a container: slower, not wrong.
   }
 }

@@ -1,0 +1,132 @@
+// For tests: a pool in a temporary folder, and certainty that nothing of it stays.
+import { closeSync, existsSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { poolPaths } from "../../block-device/pool-paths.ts";
+import { readPoolState } from "../../block-device/pool-state.ts";
+import { isAlive, type ProcessIdentity } from "../../block-device/process-identity.ts";
+import { allLoops, detachLoop } from "../../linux/loop.ts";
+import { mountTable } from "../../linux/mount-table.ts";
+import { unmount, unmountAsync } from "../../linux/mount.ts";
+import type { DeviceMapper } from "../device-mapper.ts";
+import { userspaceDeviceMapper } from "./userspace-device-mapper.ts";
+
+/** Why device mapper tests cannot run here, or false. */
+export const cannotRun: string | false =
+  process.getuid?.() === 0 && existsSync("/dev/fuse") && existsSync("/dev/loop-control")
+    ? false
+    : "needs root, /dev/fuse and loop devices";
+
+const MEBIBYTE = 1 << 20;
+
+/** A folder with run folder, device files and mount points for one test. */
+export class TestPool {
+  readonly folder = mkdtempSync(join(tmpdir(), "mica-block-"));
+  readonly runDir = join(this.folder, "run");
+  readonly mapper: DeviceMapper = userspaceDeviceMapper({ runDir: this.runDir });
+
+  /** A sparse file. */
+  file(name: string, mebibytes: number): string {
+    const path = join(this.folder, name);
+    const fd = openSync(path, "a");
+    ftruncateSync(fd, mebibytes * MEBIBYTE);
+    closeSync(fd);
+    return path;
+  }
+
+  /** Creates a pool with files of its own; returns its table. */
+  async create(pool: string, mebibytes: number, features = ""): Promise<string> {
+    const line = this.table(pool, mebibytes, features);
+    await this.mapper.create(pool, line);
+    return line;
+  }
+
+  /** A table over files that are made, or grown, to fit. */
+  table(pool: string, mebibytes: number, features = ""): string {
+    const metadata = this.file(`${pool}.metadata`, 16);
+    const data = this.file(`${pool}.data`, mebibytes);
+    return `0 ${mebibytes * 2048} thin-pool ${metadata} ${data} 128 64${features === "" ? "" : ` ${features}`}`;
+  }
+
+  /** A new thin device, active; returns its block device. */
+  async thin(pool: string, id: number, mebibytes: number, name = `${pool}-${id}`): Promise<string> {
+    await this.mapper.message(pool, `create_thin ${id}`);
+    await this.mapper.create(name, `0 ${mebibytes * 2048} thin ${pool} ${id}`);
+    return (await this.mapper.info(name))!.blockDevice!;
+  }
+
+  /** A folder to mount on. */
+  point(name: string): string {
+    const path = join(this.folder, name);
+    mkdirSync(path);
+    return path;
+  }
+
+  engine(pool: string): ProcessIdentity | undefined {
+    return readPoolState(poolPaths(this.runDir, pool))?.engine;
+  }
+
+  supervisor(pool: string): ProcessIdentity | undefined {
+    return readPoolState(poolPaths(this.runDir, pool))?.supervisor;
+  }
+
+  /** Kills a process of the pool and waits until it is gone. */
+  async kill(victim: ProcessIdentity | undefined): Promise<void> {
+    if (victim === undefined || !isAlive(victim)) throw new Error("Cannot kill: no such process");
+    process.kill(victim.pid, "SIGKILL");
+    while (isAlive(victim)) await sleep(1);
+  }
+
+  /** Waits for an engine that is another than this one. */
+  async nextEngine(pool: string, before: ProcessIdentity | undefined): Promise<void> {
+    const giveUpAt = performance.now() + 20_000;
+    for (;;) {
+      const engine = this.engine(pool);
+      if (engine !== undefined && isAlive(engine) && engine.pid !== before?.pid) return;
+      if (performance.now() > giveUpAt) throw new Error("Cannot wait longer for another engine");
+      await sleep(2);
+    }
+  }
+
+  /** What is mounted, attached or running because of this test. */
+  remains(): string[] {
+    const mounts = mountTable().filter(({ mountPoint }) => mountPoint.startsWith(this.folder));
+    const loops = allLoops().filter(({ backingFile }) => backingFile.startsWith(this.folder));
+    return [
+      ...mounts.map(({ mountPoint }) => `mounted: ${mountPoint}`),
+      ...loops.map(({ device, backingFile }) => `attached: ${device} ${backingFile}`),
+      ...this.#pools().flatMap((pool) =>
+        [this.supervisor(pool), this.engine(pool)].filter(isAlive).map((one) => `running: ${one?.pid}`),
+      ),
+    ];
+  }
+
+  #pools(): string[] {
+    if (!existsSync(this.runDir)) return [];
+    return readdirSync(this.runDir).filter((name) => !name.endsWith(".lock"));
+  }
+
+  /** Ends everything by force, however the test went. */
+  async destroy(): Promise<void> {
+    const inMount = (path: string) => path.startsWith(`${this.runDir}/`);
+    for (const { mountPoint } of mountTable().reverse()) {
+      if (mountPoint.startsWith(this.folder) && !inMount(mountPoint))
+        await unmountAsync(mountPoint, { lazy: true }).catch(() => undefined);
+    }
+    // Processes first: whoever waits for a dead engine is released when /dev/fuse is closed.
+    for (const pool of this.#pools()) {
+      for (const victim of [this.supervisor(pool), this.engine(pool)])
+        if (isAlive(victim)) process.kill(victim!.pid, "SIGKILL");
+      await sleep(20);
+    }
+    for (const { device, backingFile } of allLoops()) {
+      if (backingFile.startsWith(this.folder)) detachLoop(device, { deferred: true });
+    }
+    for (const { mountPoint } of mountTable().reverse())
+      if (mountPoint.startsWith(this.folder)) unmount(mountPoint, { lazy: true });
+    for (const pool of this.#pools())
+      rmSync(join(poolPaths(this.runDir, pool).journal, ".."), { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
