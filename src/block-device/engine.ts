@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync, writeSync } from "node:fs";
 import { call } from "../linux/libc.ts";
 import { parsePoolTable, type ThinPoolTable } from "../thin/pool-table.ts";
 import { Pool } from "../thin/pool.ts";
+import { claimDevice } from "./claim-device.ts";
 import { ControlFile } from "./control-file.ts";
 import { ExportedFiles } from "./exported-files.ts";
 import { FailedService } from "./failed-service.ts";
@@ -42,7 +43,11 @@ export function runEngine(start: EngineStart): void {
   let pool: Pool | undefined;
   let failure = "its engine died too often";
   try {
-    if (mode !== "fail") pool = Pool.open(poolOptions(paths, table));
+    if (mode !== "fail") {
+      claimDevice(table.metadataDevice);
+      claimDevice(table.dataDevice);
+      pool = Pool.open(poolOptions(paths, table));
+    }
   } catch (error) {
     failure = describe(error).message;
     if (mode !== "resume") {

@@ -1,5 +1,4 @@
 import type { ControlAnswer } from "./control-message.ts";
-import type { ExportedFile } from "./exported-files.ts";
 
 /** In the place of a pool that cannot be opened: says why. Volumes answer EIO, as the server knows no files. */
 export class FailedService {
@@ -19,11 +18,11 @@ export class FailedService {
     // Nothing is active.
   }
 
-  lastClose(_file: ExportedFile): void {
+  lastClose(): void {
     // There are no files.
   }
 
-  execute(_id: string, text: string, _delivery: "first" | "again"): string {
+  execute(_id: string, text: string): string {
     return JSON.stringify(this.#answer(text));
   }
 

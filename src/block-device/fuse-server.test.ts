@@ -65,7 +65,9 @@ describe("the FUSE server", { skip: possible ? false : "needs root, /dev/fuse an
     }
   };
 
-  test("lists its files and answers stat and statfs", async () => {
+  const counts = () => JSON.parse(ask("counts")) as Record<"holes" | "zeroed" | "flushes" | "held", number>;
+
+  test("lists its files and answers stat and statfs", () => {
     assert.deepEqual(readdirSync(point).sort(), ["control", "flat"]);
     assert.equal(statSync(join(point, "flat")).size, SIZE);
     assert.equal(statfsSync(point).bsize, 65536);
@@ -74,7 +76,7 @@ describe("the FUSE server", { skip: possible ? false : "needs root, /dev/fuse an
     assert.match(spawnSync("ls", ["-la", point], { encoding: "utf8" }).stdout, /flat/);
   });
 
-  test("reads and writes at any place and length", async () => {
+  test("reads and writes at any place and length", () => {
     const fd = openSync(join(point, "flat"), "r+");
     try {
       const data = Buffer.from(Array.from({ length: 3_000_000 }, (_, index) => index * 7));
@@ -90,7 +92,7 @@ describe("the FUSE server", { skip: possible ? false : "needs root, /dev/fuse an
     }
   });
 
-  test("answers messages, each reader its own", async () => {
+  test("answers messages, each reader its own", () => {
     assert.equal(ask("hello"), "answer to hello");
     const [one, two] = [0, 1].map(() => openSync(join(point, "control"), "r+"));
     const buffer = Buffer.alloc(100);
@@ -103,7 +105,7 @@ describe("the FUSE server", { skip: possible ? false : "needs root, /dev/fuse an
     for (const fd of [one, two]) closeSync(fd);
   });
 
-  test("a loop device on it discards, zeroes and flushes", async () => {
+  test("a loop device on it discards, zeroes and flushes", () => {
     const device = attachLoop(join(point, "flat"), { directIo: true });
     assert.equal(loopInfo(device)?.directIo, true);
     assert.equal(readFileSync(`/sys/block/${device.slice(5)}/queue/discard_granularity`, "utf8").trim(), "65536");
@@ -111,7 +113,7 @@ describe("the FUSE server", { skip: possible ? false : "needs root, /dev/fuse an
     for (const [option, counter] of [
       ["--discard", "holes"],
       ["--zeroout", "zeroed"],
-    ]) {
+    ] as const) {
       assert.equal(
         spawnSync("blkdiscard", [
           "-f",
@@ -124,13 +126,13 @@ describe("the FUSE server", { skip: possible ? false : "needs root, /dev/fuse an
         ]).status,
         0,
       );
-      assert.ok(JSON.parse(ask("counts"))[counter] > 0, option);
+      assert.ok(counts()[counter] > 0, option);
     }
     const fd = openSync(device, "r+");
     writeSync(fd, Buffer.alloc(4096, 1));
     spawnSync("sync", [device]);
     closeSync(fd);
-    assert.ok(JSON.parse(ask("counts")).flushes > 0);
+    assert.ok(counts().flushes > 0);
     assert.equal(detachLoop(device), "detached");
   });
 
@@ -140,12 +142,12 @@ describe("the FUSE server", { skip: possible ? false : "needs root, /dev/fuse an
       stdio: "ignore",
     });
     await sleep(100);
-    assert.equal(JSON.parse(ask("counts")).held, 1);
+    assert.equal(counts().held, 1);
     assert.equal(writer.exitCode, null);
     const ended = new Promise((resolve) => writer.once("exit", resolve));
     ask("hold off");
     assert.equal(await ended, 0);
-    assert.equal(JSON.parse(ask("counts")).held, 0);
+    assert.equal(counts().held, 0);
   });
 
   test("ends when it is unmounted", async () => {

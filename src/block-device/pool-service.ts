@@ -124,7 +124,8 @@ export class PoolService {
     return file;
   }
 
-  #activate([name, device, sectors, origin]: string[], id: string): string {
+  #activate([name, device, sectors, origin]: (string | undefined)[], id: string): string {
+    if (name === undefined) throw new ControlError("EINVAL", "Cannot activate a device without a name");
     if (this.#files.get(name) !== undefined)
       throw new ControlError("EEXIST", `Cannot activate '${name}': it is active`);
     const deviceId = naturalNumber(device);
