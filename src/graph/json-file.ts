@@ -9,20 +9,21 @@ export const temporaryPrefix = ".tmp";
 
 let written = 0;
 
+/** What a power cut does to a file just written: nothing, or it may leave the one before, or an empty one. */
+export type Durability = "durable" | "not-durable";
+
 /**
- * Replaces a JSON file so that a crash leaves the old one or the new one: temporary file in the same folder, sync, rename.
- *
- * @param durable "now": the folder is synced too, and the new file survives a power cut. "with-the-next": it may be the old
- *   one that survives, until the next "now" in that folder
+ * Replaces a JSON file: temporary file in the same folder, sync, rename, sync of the folder. A crash leaves the old one or the
+ * new one, also a power cut, unless it is written "not-durable": then the syncs are saved.
  */
-export function writeJsonFile(path: string, value: unknown, durable: "now" | "with-the-next" = "now"): void {
+export function writeJsonFile(path: string, value: unknown, durability: Durability = "durable"): void {
   const folder = dirname(path);
   const temporary = join(folder, `${temporaryPrefix}-${basename(path)}-${process.pid}-${written++}`);
   const fd = openSync(temporary, "wx", 0o600);
   try {
     try {
       writeSync(fd, JSON.stringify(value));
-      fsyncSync(fd);
+      if (durability === "durable") fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
@@ -35,7 +36,7 @@ export function writeJsonFile(path: string, value: unknown, durable: "now" | "wi
     }
     throw error;
   }
-  if (durable === "now") syncFolder(folder);
+  if (durability === "durable") syncFolder(folder);
 }
 
 /** Makes what was made, renamed or removed in a folder survive a power cut. */

@@ -11,7 +11,7 @@ test("files have Docker's form", (t) => {
   const store = new MetadataStore(scratchFolder(t));
   store.writeDevice("4f86", device);
   store.writeDeviceSet({ nextDeviceId: 7, baseDeviceUuid: "56b16ee0", baseDeviceFileSystem: "ext4" });
-  store.writeTransaction({ openTransactionId: 7, deviceHash: "9cc0", deviceId: 7 }, "now");
+  store.writeTransaction({ openTransactionId: 7, deviceHash: "9cc0", deviceId: 7 }, "durable");
   const text = (name: string) => readFileSync(join(store.folder, name), "utf8");
   assert.equal(
     text("4f86"),

@@ -5,7 +5,7 @@ import { errorCode } from "../linux/system-error.ts";
 import { deviceMetadataSchema, deviceMetadataToJson, type DeviceMetadata } from "./device-metadata.ts";
 import { reservedNames } from "./device-names.ts";
 import { deviceSetMetadataSchema, deviceSetMetadataToJson, type DeviceSetMetadata } from "./device-set-metadata.ts";
-import { readJsonFile, temporaryPrefix, writeJsonFile } from "./json-file.ts";
+import { readJsonFile, temporaryPrefix, writeJsonFile, type Durability } from "./json-file.ts";
 import {
   transactionMetadataSchema,
   transactionMetadataToJson,
@@ -46,7 +46,7 @@ export class MetadataStore {
 
   /** Durable when it returns. */
   writeDevice(id: string, metadata: DeviceMetadata): void {
-    this.#write(id, metadata, deviceMetadataToJson(metadata), "now");
+    this.#write(id, metadata, deviceMetadataToJson(metadata), "durable");
   }
 
   /** No error if it is gone already. Not synced: a file that a power cut brings back is one without a device in the pool. */
@@ -79,7 +79,7 @@ export class MetadataStore {
   }
 
   writeDeviceSet(metadata: DeviceSetMetadata): void {
-    this.#write("deviceset-metadata", metadata, deviceSetMetadataToJson(metadata), "now");
+    this.#write("deviceset-metadata", metadata, deviceSetMetadataToJson(metadata), "durable");
   }
 
   transaction(): TransactionMetadata | undefined {
@@ -87,11 +87,11 @@ export class MetadataStore {
   }
 
   /**
-   * @param durable where the pool is the graph's alone, "with-the-next" is enough: after a power cut the pool is compared
-   *   with the files anyway
+   * @param durability where the pool is the graph's alone, it need not be durable: it is there for a process that dies, and
+   *   after a power cut the pool is compared with the files anyway
    */
-  writeTransaction(open: TransactionMetadata, durable: "now" | "with-the-next"): void {
-    this.#write("transaction-metadata", open, transactionMetadataToJson(open), durable);
+  writeTransaction(open: TransactionMetadata, durability: Durability): void {
+    this.#write("transaction-metadata", open, transactionMetadataToJson(open), durability);
   }
 
   /** Removes what writers that died left. Only for who holds the graph's lock. */
@@ -115,10 +115,10 @@ export class MetadataStore {
     return value;
   }
 
-  #write(name: string, value: object, json: unknown, durable: "now" | "with-the-next"): void {
+  #write(name: string, value: object, json: unknown, durability: Durability): void {
     this.#cache.delete(name);
     const path = join(this.folder, name);
-    writeJsonFile(path, json, durable);
+    writeJsonFile(path, json, durability);
     const stamp = stampOf(path);
     if (stamp !== undefined) this.#cache.set(name, { value, stamp });
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { closeSync, openSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
@@ -63,6 +63,26 @@ test("a device in use is deleted when its last user has gone", async (t) => {
   assert.equal(Object.fromEntries(await set.status())["Deferred Deleted Device Count"], "0");
   assert.deepEqual(readdirSync(join(graph.root, "mnt")), []);
   await set.create("a");
+});
+
+test("a device that someone has open, mounted or not, loses nothing by its removal", async (t) => {
+  const graph = testGraph(t);
+  if (graph === undefined) return;
+  const set = await graph.open();
+  await set.create("a");
+  const fd = openSync(await set.activate("a"), "r");
+  const start = () => {
+    const bytes = Buffer.alloc(4096);
+    readSync(fd, bytes, 0, bytes.length, 0);
+    return bytes.toString("hex");
+  };
+  const before = start();
+  await set.remove("a");
+  assert.equal((await set.device("a"))?.deleted, true);
+  assert.equal(start(), before);
+  closeSync(fd);
+  await set.retryDeletions();
+  assert.equal(await set.device("a"), undefined);
 });
 
 test("a start deletes what waited for it", async (t) => {

@@ -76,8 +76,8 @@ export async function retryDeferredDeletions(parts: RemovalParts): Promise<void>
 async function removeUnused(parts: RemovalParts, id: string, metadata: DeviceMetadata): Promise<void> {
   const { context, transactions, deferred } = parts;
   if (isDeviceMounted(context, id)) throw inUse(id);
-  const info = await context.mapper.info(context.names.device(id));
-  if (info?.open === true) throw inUse(id);
+  // Away with it first: that fails while anyone has it open, even one who does not claim it, as a virtual machine may not.
+  await deactivateDevice(context, id, "fail");
   if (context.options.blkDiscard) await discardAll(context, id, metadata);
   await deactivateDevice(context, id, "fail");
   await context.locks.change(() => transactions.delete(id, metadata));

@@ -139,7 +139,7 @@ test("a stranger's device is not deleted with a transaction that only tried its 
   // As a crash between the failed attempt with id 77 and the next id leaves it.
   const store = new MetadataStore(graph.root);
   const { transactionId } = (await set.devices()).find(({ id }) => id === "a")!;
-  store.writeTransaction({ openTransactionId: transactionId + 1, deviceHash: "b", deviceId: 77 }, "now");
+  store.writeTransaction({ openTransactionId: transactionId + 1, deviceHash: "b", deviceId: 77 }, "durable");
   await set.create("b");
   assert.ok((await graph.mapper.usage(set.poolName)).devices.some(({ id }) => id === 77));
 });

@@ -209,7 +209,7 @@ export class Transactions {
       return this.#context.store.transaction();
     } catch (error) {
       if (errorCode(error) !== "EDAMAGED") throw error;
-      this.#context.log("error", `${text(error)}. Comparing the pool with the files instead`);
+      this.#context.log("warn", `${text(error)}. Comparing the pool with the files instead`);
       await reconcile(this.#context);
       const none = { openTransactionId: status.transactionId, deviceHash: "", deviceId: 0 };
       this.#writeTransaction(none);
@@ -227,7 +227,7 @@ export class Transactions {
   }
 
   #writeTransaction(open: TransactionMetadata): void {
-    this.#context.store.writeTransaction(open, this.#context.exclusivePool ? "with-the-next" : "now");
+    this.#context.store.writeTransaction(open, this.#context.exclusivePool ? "not-durable" : "durable");
   }
 
   #step(what: string): void {
