@@ -11,7 +11,8 @@ export interface ThinTable {
 
 /** Reads `0 SECTORS thin POOL ID [ORIGIN]` (thin-provisioning.rst). EINVAL says what is wrong with it. */
 export function parseThinTable(line: string): ThinTable {
-  const [start, sectors, target, pool, id, externalOrigin, ...more] = line.trim().split(/\s+/);
+  const words: (string | undefined)[] = line.trim().split(/\s+/);
+  const [start, sectors = "", target, pool, id, externalOrigin, ...more] = words;
   if (target !== "thin") throw refused(line, `its target is '${target ?? ""}', not thin`);
   if (start !== "0") throw refused(line, "it does not start at sector 0");
   if (!/^[1-9]\d{0,15}$/.test(sectors)) throw refused(line, `length '${sectors}' is not a number of sectors`);

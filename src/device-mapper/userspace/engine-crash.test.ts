@@ -60,9 +60,9 @@ describe("processes that die", { skip: cannotRun }, () => {
   });
 
   test("messages go on while engines die, and none is executed twice", async () => {
-    let killing = true;
+    const until = { done: false };
     const killer = (async () => {
-      while (killing) {
+      while (!until.done) {
         await pool.mapper.status("dying"); // it serves: else none would ever get as far as an answer
         const engine = pool.engine("dying");
         await sleep(50 * Math.random());
@@ -76,7 +76,7 @@ describe("processes that die", { skip: cannotRun }, () => {
         await sleep(20);
       }
     } finally {
-      killing = false;
+      until.done = true;
       await killer;
     }
     const { devices } = await pool.mapper.usage("dying");
