@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { isMounted } from "../linux/mount-table.ts";
+import { allLoops } from "../linux/loop.ts";
+import { isMounted, mountTable } from "../linux/mount-table.ts";
 import { testGraph } from "./testing/test-graph.ts";
 
 test("a container is a snapshot of its layer, which is one of the base", async (t) => {
@@ -174,6 +175,14 @@ test("shutdown unmounts and stops everything, and a start finds it all again", a
   await set.shutdown();
   assert.ok(!isMounted(join(graph.root, "mnt/a")));
   assert.deepEqual(await graph.mapper.list(), []);
+  const left = [
+    ...allLoops().map(({ backingFile }) => backingFile),
+    ...mountTable().map(({ mountPoint }) => mountPoint),
+  ];
+  assert.deepEqual(
+    left.filter((path) => path.startsWith(graph.root) || path.startsWith(graph.runDir)),
+    [],
+  );
   const again = await graph.open();
   assert.equal(readFileSync(join(await again.get("a"), "kept"), "utf8"), "kept");
   await again.put("a");
