@@ -54,7 +54,7 @@ export class Nbdkit implements Stack {
     mkdirSync(mountPoint);
     const exported = join(mountPoint, "nbd");
     const server = ["nbdkit", "-s", "--exit-with-parent", ...filters, "file", image];
-    const nbdfuse = spawn("nbdfuse", [exported, "--command", ...server], { stdio: ["ignore", "inherit", "inherit"] });
+    const nbdfuse = spawn("nbdfuse", [exported, "--command", ...server], { stdio: "ignore" });
     for (let tries = 0; !(existsSync(exported) && statSync(exported).size === DEVICE_BYTES); tries += 1) {
       if (tries === 100 || nbdfuse.exitCode !== null) throw new Error("nbdfuse did not export its image");
       await sleep(50);
