@@ -39,15 +39,14 @@ export function parseTarHeader(block: Uint8Array): TarHeader | "damaged" | undef
   };
 }
 
+/** The sum of all bytes, its own field taken as spaces; some old tars added them as signed. */
 function checksumMatches(bytes: Buffer, stored: number): boolean {
-  let unsigned = 0;
-  let signed = 0;
-  for (let index = 0; index < TAR_BLOCK_BYTES; index++) {
-    const byte = index >= 148 && index < 156 ? 0x20 : bytes[index];
-    unsigned += byte;
-    signed += byte > 127 ? byte - 256 : byte;
-  }
-  return stored === unsigned || stored === signed;
+  let sum = 8 * 0x20;
+  for (let index = 0; index < TAR_BLOCK_BYTES; index++) sum += bytes[index];
+  for (let index = 148; index < 156; index++) sum -= bytes[index];
+  if (sum === stored) return true;
+  const negative = bytes.filter((byte, index) => byte > 127 && (index < 148 || index >= 156)).length;
+  return sum - 256 * negative === stored;
 }
 
 /** Octal digits, or, with the top bit set, GNU's base 256. */

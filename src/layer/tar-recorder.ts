@@ -7,6 +7,7 @@ import { TarScanner, type TarEntry } from "./tar-scanner.ts";
 
 /** Framing is gathered up to so many bytes, to make fewer and better compressed records. */
 const SEGMENT_BYTES = 1 << 16;
+const BATCH_LENGTH = 1 << 18;
 
 /**
  * Writes down all of a tar but the contents of its files, so that the layer's tar can be put together again byte for byte
@@ -22,8 +23,11 @@ export class TarRecorder {
   private readonly gzip: Gzip;
   private readonly written: Promise<void>;
   private readonly verbatim: boolean;
-  private segments: Buffer[] = [];
+  private segment = Buffer.allocUnsafe(SEGMENT_BYTES);
   private segmentBytes = 0;
+  /** Records on their way: compressing them one by one would cost more than the compression. */
+  private lines: string[] = [];
+  private linesLength = 0;
   private byReference = false;
   private position = 0;
   private readonly names = new Set<RawPath>();
@@ -65,7 +69,8 @@ export class TarRecorder {
    */
   async end(): Promise<{ ended: boolean; duplicates: boolean }> {
     this.scanner.end();
-    this.flushSegments();
+    this.flushSegment();
+    this.flushLines();
     this.gzip.end();
     await this.written;
     return { ended: this.scanner.ended, duplicates: this.duplicates };
@@ -84,28 +89,38 @@ export class TarRecorder {
     const isFile = entry.type === "0" || entry.type === "7";
     this.byReference = !this.verbatim && isFile && !entry.sparse && entry.sizeBytes > 0 && !entry.name.endsWith("/");
     if (!this.byReference) return;
-    this.flushSegments();
+    this.flushSegment();
     const nameField = isAscii(entry.name)
-      ? { name: entry.name }
-      : { name: "", name_raw: Buffer.from(entry.name, "latin1").toString("base64") };
-    this.addRecord({ type: 1, ...nameField, size: entry.sizeBytes });
+      ? `"name":${JSON.stringify(entry.name)}`
+      : `"name":"","name_raw":"${Buffer.from(entry.name, "latin1").toString("base64")}"`;
+    this.addLine(`{"type":1,${nameField},"size":${entry.sizeBytes},"position":${this.position++}}\n`);
   }
 
   private addSegment(bytes: Buffer): void {
-    this.segments.push(Buffer.from(bytes));
-    this.segmentBytes += bytes.length;
-    if (this.segmentBytes >= SEGMENT_BYTES) this.flushSegments();
+    for (let offset = 0; offset < bytes.length;) {
+      const copied = bytes.copy(this.segment, this.segmentBytes, offset);
+      offset += copied;
+      this.segmentBytes += copied;
+      if (this.segmentBytes === SEGMENT_BYTES) this.flushSegment();
+    }
   }
 
-  private flushSegments(): void {
+  private flushSegment(): void {
     if (this.segmentBytes === 0) return;
-    const bytes = this.segments.length === 1 ? this.segments[0] : Buffer.concat(this.segments);
-    this.segments = [];
+    const payload = this.segment.toString("base64", 0, this.segmentBytes);
     this.segmentBytes = 0;
-    this.addRecord({ type: 2, payload: bytes.toString("base64") });
+    this.addLine(`{"type":2,"payload":"${payload}","position":${this.position++}}\n`);
   }
 
-  private addRecord(record: object): void {
-    this.gzip.write(JSON.stringify({ ...record, position: this.position++ }) + "\n");
+  private addLine(line: string): void {
+    this.lines.push(line);
+    this.linesLength += line.length;
+    if (this.linesLength >= BATCH_LENGTH) this.flushLines();
+  }
+
+  private flushLines(): void {
+    if (this.linesLength > 0) this.gzip.write(this.lines.join(""));
+    this.lines = [];
+    this.linesLength = 0;
   }
 }

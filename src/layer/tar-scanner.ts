@@ -130,7 +130,7 @@ export class TarScanner {
   private beginEntry(header: TarHeader): void {
     const record = (key: string): string | undefined => this.records.get(key) ?? this.globals.get(key);
     const size = record("size");
-    const sparsePax = [...this.records.keys()].some((key) => key.startsWith("GNU.sparse."));
+    const sparsePax = this.records.size > 0 && [...this.records.keys()].some((key) => key.startsWith("GNU.sparse."));
     const entry: TarEntry = {
       name: record("GNU.sparse.name") ?? record("path") ?? this.longName ?? header.name,
       linkName: record("linkpath") ?? this.longLink ?? header.linkName,
@@ -141,7 +141,7 @@ export class TarScanner {
     if (!Number.isSafeInteger(entry.sizeBytes) || entry.sizeBytes < 0) {
       throw new LayerError(`Cannot read the tar: ${quotePath(entry.name)} has an impossible size`);
     }
-    this.records = new Map();
+    if (this.records.size > 0) this.records = new Map();
     this.longName = this.longLink = undefined;
     this.lastName = entry.name;
     this.contentBytes = entry.sizeBytes;
