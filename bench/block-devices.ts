@@ -3,25 +3,25 @@ import { median } from "./statistics.ts";
 import type { Stack, StackDevice } from "./stack.ts";
 
 const SPAN = "1G";
-const FIRST_WRITE_SPAN = "1G";
-const SECONDS = 3;
+const SECONDS = 2;
 const REPEATS = 3;
 
 type Preparation = "provisioned" | "first write" | "first write after a snapshot";
 
-interface Row {
+/** A row of the block-device table. */
+export interface Row {
   readonly preparation: Preparation;
   readonly title: string;
   readonly workload: Workload;
 }
 
-const PROVISIONED: readonly Omit<Workload, "seconds">[] = [
-  { rw: "randread", bs: "4k", depth: 1 },
-  { rw: "randread", bs: "4k", depth: 16 },
-  { rw: "randwrite", bs: "4k", depth: 1 },
-  { rw: "randwrite", bs: "4k", depth: 16 },
-  { rw: "read", bs: "1M", depth: 4 },
-  { rw: "write", bs: "1M", depth: 4 },
+const PROVISIONED: readonly Workload[] = [
+  { rw: "randread", bs: "4k", depth: 1, seconds: SECONDS },
+  { rw: "randread", bs: "4k", depth: 16, seconds: SECONDS },
+  { rw: "randwrite", bs: "4k", depth: 1, seconds: SECONDS },
+  { rw: "randwrite", bs: "4k", depth: 16, seconds: SECONDS },
+  { rw: "read", bs: "1M", depth: 4, seconds: SECONDS },
+  { rw: "write", bs: "1M", depth: 4, seconds: SECONDS },
 ];
 
 const FIRST_WRITE: readonly Workload[] = [
@@ -30,43 +30,52 @@ const FIRST_WRITE: readonly Workload[] = [
   { rw: "write", bs: "1M", depth: 4, ioSize: "1G" },
 ];
 
-/** The rows of the block-device table, in the order they are printed. */
-export const rows: readonly Row[] = [
-  ...PROVISIONED.map((workload) => row("provisioned", { ...workload, seconds: SECONDS })),
-  ...FIRST_WRITE.map((workload) => row("first write", workload)),
-  ...FIRST_WRITE.map((workload) => row("first write after a snapshot", workload)),
-];
-
 function row(preparation: Preparation, workload: Workload): Row {
   return { preparation, title: `${workload.rw} ${workload.bs} qd${workload.depth}`, workload };
 }
 
-/** The medians of one row on every stack, in the stacks' order, taken in turn so that a drift of the machine hits all alike. */
-export async function measure(row: Row, stacks: readonly Stack[]): Promise<FioResult[]> {
-  return row.preparation === "provisioned" ? measureProvisioned(row, stacks) : measureFirstWrite(row, stacks);
+/**
+ * Tells each row with its medians on every stack, in the stacks' order. The stacks are measured in turn, so that a drift
+ * of the machine hits all alike.
+ */
+export async function measureBlockDevices(stacks: readonly Stack[], tell: Tell): Promise<void> {
+  await measureProvisioned(stacks, tell);
+  for (const preparation of ["first write", "first write after a snapshot"] as const) {
+    for (const workload of FIRST_WRITE) {
+      tell(row(preparation, workload), await measureFirstWrite(preparation, workload, stacks));
+    }
+  }
 }
 
-async function measureProvisioned(row: Row, stacks: readonly Stack[]): Promise<FioResult[]> {
+type Tell = (row: Row, results: readonly FioResult[]) => void;
+
+async function measureProvisioned(stacks: readonly Stack[], tell: Tell): Promise<void> {
   const devices: StackDevice[] = [];
   try {
     for (const stack of stacks) devices.push(await stack.filled(SPAN));
-    const results = devices.map((): FioResult[] => []);
-    for (let repeat = 0; repeat < REPEATS; repeat += 1) {
-      for (const [i, device] of devices.entries()) results[i].push(await fio(device.path, SPAN, row.workload));
+    for (const workload of PROVISIONED) {
+      const results = devices.map((): FioResult[] => []);
+      for (let repeat = 0; repeat < REPEATS; repeat += 1) {
+        for (const [i, device] of devices.entries()) results[i].push(await fio(device.path, SPAN, workload));
+      }
+      tell(row("provisioned", workload), results.map(medianResult));
     }
-    return results.map(medianResult);
   } finally {
     for (const device of devices) await device.close();
   }
 }
 
-async function measureFirstWrite(row: Row, stacks: readonly Stack[]): Promise<FioResult[]> {
+async function measureFirstWrite(
+  preparation: Exclude<Preparation, "provisioned">,
+  workload: Workload,
+  stacks: readonly Stack[],
+): Promise<FioResult[]> {
   const results = stacks.map((): FioResult[] => []);
   for (let repeat = 0; repeat < REPEATS; repeat += 1) {
     for (const [i, stack] of stacks.entries()) {
-      const device = row.preparation === "first write" ? await stack.empty() : await stack.snapshot(FIRST_WRITE_SPAN);
+      const device = preparation === "first write" ? await stack.empty() : await stack.snapshot(SPAN);
       try {
-        results[i].push(await fio(device.path, FIRST_WRITE_SPAN, row.workload));
+        results[i].push(await fio(device.path, SPAN, workload));
       } finally {
         await device.close();
       }

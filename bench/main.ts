@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { userspaceDeviceMapper } from "../src/device-mapper/userspace/userspace-device-mapper.ts";
-import { measure, rows } from "./block-devices.ts";
+import { measureBlockDevices } from "./block-devices.ts";
 import { measureGraph } from "./graph.ts";
 import { measureImports } from "./import.ts";
 import { measureProcesses } from "./process.ts";
@@ -35,19 +35,24 @@ async function devices(): Promise<void> {
   heading("Block devices (fio, libaio, direct I/O on the loop device; medians of 3)");
   const stacks: Stack[] = [
     await ThinPoolStack.open(userspaceDeviceMapper(), dir),
-    new RawLoop(dir),
+    new RawLoop(dir, "direct"),
+    new RawLoop(dir, "cached"),
     new Qcow2(dir),
     new Nbdkit(dir),
   ];
-  line(["devices are", "workload", ...stacks.map((stack) => stack.name), "mica ÷ raw", "mica ÷ qcow2"]);
-  line(["---", "---", ...stacks.map(() => "---:"), "---:", "---:"]);
+  line([
+    "devices are",
+    "workload",
+    ...stacks.map((stack) => stack.name),
+    ...stacks.slice(1).map((peer) => `mica ÷ ${peer.name}`),
+  ]);
+  line(["---", "---", ...stacks.flatMap(() => ["---:", "---:"]).slice(1)]);
   try {
-    for (const row of rows) {
-      const results = await measure(row, stacks);
-      const [mica, raw, qcow2] = results as [FioResult, FioResult, FioResult];
+    await measureBlockDevices(stacks, (row, results) => {
       const cells = results.map((result) => (row.workload.bs === "4k" ? iops(result) : bandwidth(result)));
-      line([row.preparation, row.title, ...cells, ratio(mica.iops / raw.iops), ratio(mica.iops / qcow2.iops)]);
-    }
+      const [mica, ...peers] = results;
+      line([row.preparation, row.title, ...cells, ...peers.map((peer) => ratio(mica.iops / peer.iops))]);
+    });
   } finally {
     for (const stack of stacks) await stack.close();
   }

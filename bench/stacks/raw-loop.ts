@@ -5,24 +5,28 @@ import { fill } from "../fio.ts";
 import { DEVICE_BYTES, type Stack, type StackDevice } from "../stack.ts";
 
 /**
- * The floor under every stack that serves block devices through loop: loop with direct I/O on a sparse file.
+ * Loop on a sparse file: with direct I/O, which goes to the disk and is the floor under every stack that serves block
+ * devices through loop; or through the page cache, as the other stacks reach their files.
  * It has no snapshots: a "snapshot" is the filled file itself.
  */
 export class RawLoop implements Stack {
-  readonly name = "raw loop";
+  readonly name: string;
   readonly #dir: string;
+  readonly #directIo: boolean;
   #made = 0;
 
-  constructor(dir: string) {
+  constructor(dir: string, io: "direct" | "cached") {
+    this.name = `raw loop, ${io}`;
     this.#dir = dir;
+    this.#directIo = io === "direct";
   }
 
   empty(): Promise<StackDevice> {
-    const file = join(this.#dir, `raw-${(this.#made += 1)}`);
+    const file = join(this.#dir, `${this.#directIo ? "direct" : "cached"}-${(this.#made += 1)}`);
     const fd = openSync(file, "wx");
     ftruncateSync(fd, DEVICE_BYTES);
     closeSync(fd);
-    const path = attachLoop(file, { directIo: true });
+    const path = attachLoop(file, { directIo: this.#directIo });
     const close = (): Promise<void> => {
       detachLoop(path);
       rmSync(file);
