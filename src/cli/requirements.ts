@@ -1,4 +1,4 @@
-import { constants, accessSync, existsSync, readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
 
 /** What the machine lacks for the embedded device mapper: a sentence with what to do, or undefined when all is there. */
 export function missingRequirement(): string | undefined {
@@ -6,10 +6,10 @@ export function missingRequirement(): string | undefined {
   if (!mayMount()) {
     return "this needs root (it mounts file systems and attaches loop devices). Run it again with sudo.";
   }
-  if (!usable("/dev/fuse")) {
+  if (!usable("/dev/fuse", 229)) {
     return "there is no usable /dev/fuse. Load it with `modprobe fuse`; in a container, start that with `--device /dev/fuse`.";
   }
-  if (!usable("/dev/loop-control")) {
+  if (!usable("/dev/loop-control", 237)) {
     return "there is no usable /dev/loop-control. Load it with `modprobe loop`; in a container, start that with `--privileged`.";
   }
   return undefined;
@@ -24,8 +24,10 @@ function mayMount(): boolean {
   return match === null || (BigInt(`0x${match[1]}`) & capSysAdmin) !== 0n;
 }
 
-function usable(device: string): boolean {
-  if (!existsSync(device)) return false;
+/** Whether a device node is there, is what its name says (the kernel's devices.txt: both are of major 10), and may be opened. */
+function usable(device: string, minor: number): boolean {
+  const found = statSync(device, { throwIfNoEntry: false });
+  if (found?.isCharacterDevice() !== true || found.rdev !== 10 * 256 + minor) return false;
   try {
     accessSync(device, constants.R_OK | constants.W_OK);
     return true;

@@ -73,7 +73,21 @@ export class PendingDevices {
   /** Completes what died: removes the devices of dead marks that no record claims. */
   async settleDead(): Promise<void> {
     const dead = await this.locks.records(() => this.takeDead());
-    for (const mark of dead) await this.settle(mark);
+    for (const mark of dead) {
+      if (await this.unmounted(mark)) await this.settle(mark);
+      else mark.lock.release();
+    }
+  }
+
+  /** Unmounts what the dead left mounted. False while its helper lives on in there: the next opening tries again. */
+  private async unmounted({ device }: PendingDevice): Promise<boolean> {
+    try {
+      await this.devices.put(device);
+      return true;
+    } catch (error) {
+      if (errorCode(error) === "EBUSY") return false;
+      throw error;
+    }
   }
 
   /** Whether there is any mark at all, dead or alive. */

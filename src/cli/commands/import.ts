@@ -25,6 +25,11 @@ export function configure(command: Command): void {
       ),
     )
     .action(async (name: string, source: string, options: { platform?: string }) => {
+      // A pipe that never ends must not keep an interrupted import waiting.
+      interruption.signal.addEventListener(
+        "abort",
+        () => source === "-" && process.stdin.destroy(new Error("Interrupted")),
+      );
       await withGraph(command, "make", async (graph, settings) => {
         const bars = settings.json ? undefined : await importBars();
         try {
