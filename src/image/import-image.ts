@@ -118,15 +118,18 @@ async function fillDevice(
   layer: SourceLayer,
   parent: LayerRecord | undefined,
   device: string,
-  fill: (rootfs: string, verbatim: boolean) => Promise<AppliedLayer>,
+  fill: (rootfs: Promise<string>, verbatim: boolean) => Promise<AppliedLayer>,
 ): Promise<AppliedLayer> {
   const once = async (verbatim: boolean): Promise<AppliedLayer> => {
-    await devices.create(device, parent?.device);
-    const rootfs = await devices.get(device);
+    const mounting = devices.create(device, parent?.device).then(() => devices.get(device));
+    const mounted = mounting.then(
+      () => true,
+      () => false,
+    );
     try {
-      return await fill(rootfs, verbatim);
+      return await fill(mounting, verbatim);
     } finally {
-      await devices.put(device);
+      if (await mounted) await devices.put(device);
     }
   };
   const applied = await once(false);

@@ -1,8 +1,8 @@
 /*
- * The program behind apply-layer.ts and decompress.ts, run as `apply-layer.js apply ROOT` or `apply-layer.js decompress`.
- * A process of its own because it makes ROOT its root, and so that unpacking runs beside hashing and inflating.
+ * The program behind apply-layer.ts and decompress.ts, run as `apply-layer.js apply 3<ROOT-PATH` or `apply-layer.js decompress`.
+ * A process of its own because it makes the layer's folder its root, and so that unpacking runs beside hashing and inflating.
  */
-import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { call, libc } from "../linux/libc.ts";
 import { chroot } from "../linux/special-files.ts";
 import type { ApplyAnswer } from "./apply-answer.ts";
@@ -12,15 +12,18 @@ import { loadLibarchive } from "./libarchive.ts";
 
 const STDIN = 0;
 const STDOUT = 1;
+/** Gives the root's path, and may keep it back until everything is loaded. */
+const ROOT_FD = 3;
 const LC_ALL = 6;
 
-function apply(root: string): ApplyAnswer {
+function apply(): ApplyAnswer {
   const lib = loadLibarchive();
   // Names in pax headers are UTF-8; in the C locale libarchive could not take them.
   const locale: unknown = libc("void *setlocale(int, const char *)")(LC_ALL, "C.UTF-8");
   if (locale === null) {
     throw new Error("Cannot unpack layers: the C.UTF-8 locale is missing (Debian: package libc-bin)");
   }
+  const root = readFileSync(ROOT_FD, "utf8");
   const rootFd = openSync(root, "r");
   chroot(root);
   process.umask(0o022);
@@ -41,10 +44,10 @@ function answer(answer: ApplyAnswer): void {
   writeSync(STDOUT, JSON.stringify(answer) + "\n");
 }
 
-const [mode, root] = process.argv.slice(2);
+const mode = process.argv.at(2);
 try {
   if (mode === "decompress") decompressStream(loadLibarchive(), STDIN, STDOUT);
-  else if (mode === "apply") answer(apply(root));
+  else if (mode === "apply") answer(apply());
   else throw new Error("This program is run by mica itself, not by hand.");
 } catch (error) {
   const message = error instanceof Error ? error.message : String(error);

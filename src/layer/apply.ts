@@ -7,6 +7,7 @@ import { errorCode } from "../linux/system-error.ts";
 import type { ApplyAnswer } from "./apply-answer.ts";
 import { COMPRESSION_MAGIC_BYTES, detectCompression, type Compression } from "./compression.ts";
 import { decompress } from "./decompress.ts";
+import { EarlyWriteback } from "./early-writeback.ts";
 import { LayerError } from "./layer-error.ts";
 import { peek } from "./peek.ts";
 import { TarRecorder } from "./tar-recorder.ts";
@@ -45,10 +46,26 @@ export interface ApplyOptions {
  * the unpacking, which is a process confined to `root`; when this resolves all is on disk (synced).
  *
  * @param blob tar, as it is or compressed by gzip, zstd, xz or bzip2
- * @param root folder of the root file system; needs the right to chroot
+ * @param root folder of the root file system, which may still be on its way; needs the right to chroot
  * @throws LayerError when the blob is damaged, ends early or holds what may not be unpacked; `root` is then half changed
  */
-export async function applyLayer(blob: Readable, root: string, options: ApplyOptions = {}): Promise<AppliedLayer> {
+export async function applyLayer(
+  blob: Readable,
+  root: string | Promise<string>,
+  options: ApplyOptions = {},
+): Promise<AppliedLayer> {
+  const child = startUnpacking();
+  try {
+    const rootPath = await root;
+    child.begin(rootPath);
+    return await applyWith(child, blob, rootPath, options);
+  } finally {
+    blob.destroy();
+    await child.stop();
+  }
+}
+
+async function applyWith(child: Unpacking, blob: Readable, root: string, options: ApplyOptions): Promise<AppliedLayer> {
   options.signal?.throwIfAborted();
   const { head, rest } = await peek(blob, COMPRESSION_MAGIC_BYTES);
   const compression = detectCompression(head);
@@ -72,11 +89,12 @@ export async function applyLayer(blob: Readable, root: string, options: ApplyOpt
     for await (const chunk of chunks) {
       if (tarHash !== blobHash) tarHash.update(chunk);
       tarBytes += chunk.length;
+      writeback.progressed(tarBytes);
       await recorder?.write(chunk);
       yield chunk;
     }
   }
-  const child = startUnpacking(root);
+  const writeback = new EarlyWriteback(root);
   try {
     const tar = decompress(Readable.from(countBlob(), { objectMode: false }), compression);
     const feeding = pipeline(
@@ -106,21 +124,22 @@ export async function applyLayer(blob: Readable, root: string, options: ApplyOpt
     recorder?.destroy();
     throw error;
   } finally {
-    blob.destroy();
-    await child.stop();
+    await writeback.close();
   }
 }
 
+/** The process that unpacks. It is started before it is needed: starting takes as long as making a device. */
 interface Unpacking {
+  begin(root: string): void;
   stdin: Writable;
   answer: Promise<ApplyAnswer>;
   /** Ends it if it has not ended, and waits until it has: while it runs, the root cannot be unmounted. */
   stop(): Promise<void>;
 }
 
-function startUnpacking(root: string): Unpacking {
-  const child = spawn(process.execPath, [packageFile("dist/apply-layer.js"), "apply", root], {
-    stdio: ["pipe", "pipe", "pipe"],
+function startUnpacking(): Unpacking {
+  const child = spawn(process.execPath, [packageFile("dist/apply-layer.js"), "apply"], {
+    stdio: ["pipe", "pipe", "pipe", "pipe"],
   });
   let output = "";
   let complaint = "";
@@ -133,7 +152,10 @@ function startUnpacking(root: string): Unpacking {
       resolve(parseAnswer(output) ?? { ok: false, message: `Cannot unpack the layer: ${why}` });
     });
   });
+  const control = child.stdio[3] as Writable;
+  control.on("error", () => undefined); // it ended, and says why
   return {
+    begin: (root) => control.end(root),
     stdin: child.stdin,
     answer: closed,
     async stop() {
