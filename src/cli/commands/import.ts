@@ -11,7 +11,7 @@ export function configure(command: Command): void {
     .description(
       "Brings an image into the graph and prints its ID. SOURCE may be an OCI image layout (a folder or a tar of one), an " +
         "archive made by `docker save`, or a plain tar of a root file system; - reads a tar from standard input. Layers may " +
-        "be compressed with gzip or zstd. A layer that is there already, from whatever image, is shared. Interrupted, it " +
+        "be compressed with gzip, zstd, xz or bzip2. A layer that is there already, from whatever image, is shared. Interrupted, it " +
         "leaves nothing behind.",
     )
     .option("--platform <os/arch>", "which image of a multi-platform index to take (default: this machine's)")
