@@ -1,14 +1,15 @@
-import { close, open, read, write } from "node:fs";
+import { close, open, readSync, write } from "node:fs";
 import { promisify } from "node:util";
 import { randomUUID } from "node:crypto";
 import { errorCode } from "../linux/system-error.ts";
 import { ControlError, type ControlAnswer } from "./control-message.ts";
 import { poolPaths } from "./pool-paths.ts";
 import { ensurePool } from "./pool-process.ts";
+import { readPoolState } from "./pool-state.ts";
+import { isAlive, type ProcessIdentity } from "./process-identity.ts";
 
 const closeFile = promisify(close);
 const openFile = promisify(open);
-const readFile = promisify(read);
 const writeFile = promisify(write);
 
 const ANSWER_BYTES = 64 << 10;
@@ -32,6 +33,8 @@ export class ControlClient {
   readonly #idle = new Map<string, Connection[]>();
   readonly #sender = randomUUID();
   #sent = 0;
+  /** The supervisors that were alive when last seen: asking whether one still is costs little. */
+  readonly #supervisors = new Map<string, ProcessIdentity>();
   /** Told when a pool had to be opened again, so that its volumes have no loop devices. */
   onRecovered: (pool: string) => Promise<void> = () => Promise.resolve();
 
@@ -47,17 +50,28 @@ export class ControlClient {
   async send(pool: string, text: string): Promise<string> {
     const message = Buffer.from(`${this.#sender}.${++this.#sent} ${text}`, "utf8");
     for (let attempt = 1; ; attempt++) {
-      const condition = await ensurePool(this.#runDir, pool);
-      if (condition === undefined) throw new ControlError("ENXIO", `Cannot find pool '${pool}': it does not run`);
-      if (condition === "recovered") await this.onRecovered(pool);
+      if (!(await this.ensure(pool))) throw new ControlError("ENXIO", `Cannot find pool '${pool}': it does not run`);
       try {
         const answer = JSON.parse(await this.#exchange(pool, message)) as ControlAnswer;
         if ("error" in answer) throw new ControlError(answer.error.code, answer.error.message);
         return answer.answer;
       } catch (error) {
         if (error instanceof ControlError || !again.has(errorCode(error) ?? "") || attempt === ATTEMPTS) throw error;
+        this.#supervisors.delete(pool);
       }
     }
+  }
+
+  /** Sees to it that a pool has its processes; false when there is no such pool. */
+  async ensure(pool: string): Promise<boolean> {
+    if (isAlive(this.#supervisors.get(pool))) return true;
+    this.#supervisors.delete(pool);
+    const condition = await ensurePool(this.#runDir, pool);
+    if (condition === undefined) return false;
+    const supervisor = readPoolState(poolPaths(this.#runDir, pool))?.supervisor;
+    if (supervisor !== undefined) this.#supervisors.set(pool, supervisor);
+    if (condition === "recovered") await this.onRecovered(pool);
+    return true;
   }
 
   /** Closes all connections. They do not keep a pool from ending, but a long-lived process need not hold them. */
@@ -77,7 +91,7 @@ export class ControlClient {
     let answer;
     try {
       await writeFile(connection.fd, message, 0, message.length, 0);
-      answer = await readAll(connection);
+      answer = readAll(connection);
     } catch (error) {
       await closeFile(connection.fd).catch(() => undefined);
       throw error;
@@ -87,12 +101,13 @@ export class ControlClient {
   }
 }
 
-async function readAll({ fd, buffer }: Connection): Promise<string> {
-  const first = await readFile(fd, buffer, 0, buffer.length, 0);
-  if (first.bytesRead < buffer.length) return buffer.toString("utf8", 0, first.bytesRead);
+/** Synchronously: the message was executed when its write returned, and the answer lies ready. */
+function readAll({ fd, buffer }: Connection): string {
+  const first = readSync(fd, buffer, 0, buffer.length, 0);
+  if (first < buffer.length) return buffer.toString("utf8", 0, first);
   const parts = [Buffer.from(buffer)];
   for (let position = buffer.length; ;) {
-    const { bytesRead } = await readFile(fd, buffer, 0, buffer.length, position);
+    const bytesRead = readSync(fd, buffer, 0, buffer.length, position);
     parts.push(Buffer.from(buffer.subarray(0, bytesRead)));
     position += bytesRead;
     if (bytesRead < buffer.length) return Buffer.concat(parts).toString("utf8");

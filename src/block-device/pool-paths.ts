@@ -35,9 +35,17 @@ export function defaultRunDir(): string {
   return resolve(process.env["MICA_RUN_DIR"] ?? "/run/mica");
 }
 
-/** The paths of one pool. Reads the file system's type, changes nothing. */
+const known = new Map<string, PoolPaths>();
+
+/** The paths of one pool. Reads the file system's type (once a process), changes nothing. */
 export function poolPaths(runDir: string, name: string): PoolPaths {
   const folder = join(runDir, name);
+  let paths = known.get(folder);
+  if (paths === undefined) known.set(folder, (paths = makePoolPaths(runDir, name, folder)));
+  return paths;
+}
+
+function makePoolPaths(runDir: string, name: string, folder: string): PoolPaths {
   const inFolder = (file: string) => join(folder, file);
   return {
     name,

@@ -94,13 +94,18 @@ export async function poolEnded(runDir: string, name: string): Promise<void> {
 
 /** Names of the pools that run, or should: those with a state of this boot. */
 export function poolNames(runDir: string): string[] {
+  return poolFolders(runDir).filter((name) => readPoolState(poolPaths(runDir, name)) !== undefined);
+}
+
+/** Names of the pools that there are folders of: some may have ended. */
+export function poolFolders(runDir: string): string[] {
   let names;
   try {
     names = readdirSync(runDir);
   } catch {
     return [];
   }
-  return names.filter((name) => !name.endsWith(".lock") && readPoolState(poolPaths(runDir, name)) !== undefined);
+  return names.filter((name) => !name.endsWith(".lock"));
 }
 
 /** Detaches and unmounts what a pool without processes left. Loop devices in use go when they are let go of. */

@@ -62,6 +62,7 @@ export class PoolService {
       locate: ([device, block]) => this.#locate(naturalNumber(device), naturalNumber(block)),
       check: () => this.#check(),
       flush: () => this.#commit("flush"),
+      later: (words, id) => this.#pool.message(words.join(" "), { requestId: id, commit: "later" }),
       shutdown: () => this.#shutdown(),
     };
   }
@@ -110,7 +111,7 @@ export class PoolService {
       if (remembered !== undefined) return { ok: true, answer: remembered };
       const [verb, ...words] = text.trim().split(/\s+/);
       const handler = Object.hasOwn(this.#handlers, verb) ? this.#handlers[verb] : undefined;
-      const answer = handler === undefined ? this.#pool.message(text, id) : handler(words, id, delivery);
+      const answer = handler === undefined ? this.#pool.message(text, { requestId: id }) : handler(words, id, delivery);
       return { ok: true, answer };
     } catch (error) {
       return { error: describe(error) };

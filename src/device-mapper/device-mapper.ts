@@ -41,6 +41,12 @@ export interface BlockLocation {
 }
 
 /**
+ * Whether a message is on disk when it is answered ("at once", as the kernel has it), or with the pool's next commit, which a
+ * later message that is part of the same change brings. A device mapper may always do it at once.
+ */
+export type MessageDurability = "at once" | "with the next commit";
+
+/**
  * The device mapper as the graph needs it: tables and messages are the kernel's (thin-provisioning.rst), whoever serves them.
  * Devices outlive the process that made them. All methods throw DeviceMapperError.
  */
@@ -67,7 +73,7 @@ export interface DeviceMapper {
   remove(name: string, options?: { deferred?: boolean }): Promise<void>;
   cancelDeferredRemoval(name: string): Promise<void>;
   /** A pool's message, such as `create_snap 2 1`; the answer is "" unless the message has one. EEXIST, ENODATA, EINVAL, EBUSY. */
-  message(name: string, message: string): Promise<string>;
+  message(name: string, message: string, durability?: MessageDurability): Promise<string>;
   /** `0 SECTORS thin-pool …` or `0 SECTORS thin …` as dm-thin prints it. */
   status(name: string): Promise<string>;
   table(name: string): Promise<string>;

@@ -1,3 +1,4 @@
+import type { MessageDurability } from "../device-mapper/device-mapper.ts";
 import { errorCode } from "../linux/system-error.ts";
 import type { DeviceIds } from "./device-ids.ts";
 import { maxDeviceId, type DeviceMetadata } from "./device-metadata.ts";
@@ -39,7 +40,7 @@ export class Transactions {
   async delete(id: string, metadata: DeviceMetadata): Promise<void> {
     const status = await this.#begin();
     const open = this.#open(status, id, metadata.deviceId);
-    await this.#deleteFromPool(metadata.deviceId);
+    await this.#deleteFromPool(metadata.deviceId, "with the next commit");
     this.#context.store.removeDevice(id);
     this.#step(`device ${id} is out of the files`);
     await this.#commit(status, open);
@@ -123,7 +124,7 @@ export class Transactions {
       if (taken?.has(deviceId) === true) continue;
       const open = this.#open(status, id, deviceId);
       try {
-        await this.#context.mapper.message(this.#context.pool, message(deviceId));
+        await this.#context.mapper.message(this.#context.pool, message(deviceId), "with the next commit");
         this.#step(`device ${id} (${deviceId}) is in the pool`);
         return { deviceId, open };
       } catch (error) {
@@ -171,9 +172,9 @@ export class Transactions {
     }
   }
 
-  async #deleteFromPool(deviceId: number): Promise<void> {
+  async #deleteFromPool(deviceId: number, durability: MessageDurability = "at once"): Promise<void> {
     try {
-      await this.#context.mapper.message(this.#context.pool, `delete ${deviceId}`);
+      await this.#context.mapper.message(this.#context.pool, `delete ${deviceId}`, durability);
     } catch (error) {
       if (errorCode(error) !== "ENODATA") throw error;
     }

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync, readdirSync } from "node:fs";
 import {
   loopCommand,
   loopConfig,
@@ -120,7 +120,14 @@ export function allLoops(): { device: string; backingFile: string }[] {
   return found;
 }
 
+/** The file that a loop device such as "/dev/loop3" is attached to, or undefined. */
+export function loopBackingFile(device: string): string | undefined {
+  return backingFileOf(device.slice("/dev/".length));
+}
+
 function backingFileOf(name: string): string | undefined {
+  // Most loop devices are attached to nothing: asking costs much less than an exception.
+  if (!existsSync(`/sys/block/${name}/loop`)) return undefined;
   try {
     return readFileSync(`/sys/block/${name}/loop/backing_file`, "utf8").replace(/\n$/, "");
   } catch {

@@ -152,7 +152,7 @@ test("a message answered once is not carried out twice, wherever the engine died
   const { disks, pool, volume } = open();
   volume.write(data, 0, 0, block);
   assert.equal(pool.answerOf("7"), undefined);
-  pool.message("create_snap 9 1", "7");
+  pool.message("create_snap 9 1", { requestId: "7" });
   let again = disks.kill();
   assert.equal(again.answerOf("7"), "");
   assert.ok(again.metadata.has(9));

@@ -13,6 +13,14 @@ export type PoolMessage =
   | { kind: "reserve_metadata_snap" }
   | { kind: "release_metadata_snap" };
 
+/** How to carry out a message. */
+export interface MessageOptions {
+  /** Identifies the control request: see `Pool.answerOf`. */
+  readonly requestId?: string;
+  /** "later": the journal alone saves it, from a crash of the engine, until the next commit. Default "now". */
+  readonly commit?: "now" | "later";
+}
+
 /**
  * Reads a message's line.
  *

@@ -4,6 +4,7 @@ import type { ThinMetadata } from "./metadata.ts";
 import { needsCommit } from "./pool-core.ts";
 import type { PoolCore } from "./pool-core.ts";
 import { executePoolMessage, parsePoolMessage } from "./pool-message.ts";
+import type { MessageOptions } from "./pool-message.ts";
 import { poolMode } from "./pool-mode.ts";
 import type { PoolMode } from "./pool-mode.ts";
 import { dataBlocksOf, openPoolCore, requireDataDevice, requireSameGeometry } from "./pool-opening.ts";
@@ -93,12 +94,14 @@ export class Pool {
   }
 
   /**
-   * Carries out a kernel message and commits it. With `requestId` the answer is remembered in the same journal record.
+   * Carries out a kernel message and commits it, now or later. With `requestId` the answer is remembered in the same
+   * journal record.
    *
    * @throws ThinError EEXIST, ENODATA, EBUSY, EINVAL; EOPNOTSUPP when the pool is read-only
    */
-  message(line: string, requestId?: string): string {
+  message(line: string, options: MessageOptions = {}): string {
     const core = this.#core;
+    const { requestId } = options;
     const message = parsePoolMessage(line);
     if (core.mode >= poolMode.outOfMetadataSpace) {
       throw new ThinError("EOPNOTSUPP", `Cannot '${line}': the pool is read-only or failed`);
@@ -119,7 +122,9 @@ export class Pool {
     core.touch();
     const answer = "";
     core.session.remember(requestId, answer);
-    core.journal.append({ kind: "message", line, answer, ...(requestId === undefined ? {} : { requestId }) });
+    const record = { kind: "message", line, answer, ...(requestId === undefined ? {} : { requestId }) } as const;
+    // Without its record only a commit would save the message from a crash of the engine.
+    if (core.journal.append(record) === 0 && options.commit === "later") return answer;
     const committed = core.commit();
     // On a full host disk the message waits in the journal for its commit, like everything else.
     if (committed === QUEUED) return answer;

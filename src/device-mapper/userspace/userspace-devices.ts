@@ -3,19 +3,23 @@ import { join } from "node:path";
 import { ControlClient } from "../../block-device/control-client.ts";
 import { ControlError } from "../../block-device/control-message.ts";
 import { poolPaths, type PoolPaths } from "../../block-device/pool-paths.ts";
-import { ensurePool, poolEnded, poolNames, startPool } from "../../block-device/pool-process.ts";
+import { poolEnded, poolFolders, poolNames, startPool } from "../../block-device/pool-process.ts";
 import type { VolumeInfo } from "../../block-device/pool-service.ts";
 import { readPoolState } from "../../block-device/pool-state.ts";
 import { syncDevice } from "../../linux/block-device.ts";
 import { refreshLoopSize } from "../../linux/loop.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
-import type { BlockLocation, DeviceInfo, DeviceMapper, PoolUsage } from "../device-mapper.ts";
+import type { BlockLocation, DeviceInfo, DeviceMapper, MessageDurability, PoolUsage } from "../device-mapper.ts";
 import { formatThinTable, parseThinTable } from "../thin-table.ts";
 import { VolumeLoop } from "./volume-loop.ts";
 
 /** A device that was found: a pool, or a volume of one. */
-type Found = { kind: "pool"; paths: PoolPaths } | { kind: "thin"; paths: PoolPaths; name: string };
+interface Found {
+  kind: "pool" | "thin";
+  paths: PoolPaths;
+  name: string;
+}
 
 /** Pools as processes, thin devices as loop devices over their mounts. */
 export class UserspaceDevices implements DeviceMapper {
@@ -44,7 +48,7 @@ export class UserspaceDevices implements DeviceMapper {
     if (readPoolState(poolPaths(this.#runDir, pool)) === undefined) {
       throw new DeviceMapperError("ENXIO", `Cannot create '${name}': its pool '${pool}' does not run`);
     }
-    loop.announce();
+    const mark = loop.announce();
     try {
       await this.#send(pool, `activate ${name} ${deviceId} ${sectors}${origin}`);
     } catch (error) {
@@ -52,7 +56,7 @@ export class UserspaceDevices implements DeviceMapper {
       throw error;
     }
     try {
-      await loop.attach();
+      await loop.attach(mark);
     } catch (error) {
       await this.#send(pool, `deactivate ${name}`);
       loop.forget();
@@ -118,8 +122,8 @@ export class UserspaceDevices implements DeviceMapper {
     this.#loop(found.paths.name, name).keep();
   }
 
-  message(name: string, message: string): Promise<string> {
-    return this.#send(name, message);
+  message(name: string, message: string, durability: MessageDurability = "at once"): Promise<string> {
+    return this.#send(name, durability === "at once" ? message : `later ${message}`);
   }
 
   async status(name: string): Promise<string> {
@@ -212,13 +216,11 @@ export class UserspaceDevices implements DeviceMapper {
   }
 
   async #find(name: string): Promise<Found | undefined> {
-    for (const pool of poolNames(this.#runDir)) {
-      const paths = poolPaths(this.#runDir, pool);
-      const condition = await translated(ensurePool(this.#runDir, pool));
-      if (condition === undefined) continue;
-      if (condition === "recovered") await this.#attachAgain(pool);
-      if (pool === name) return { kind: "pool", paths };
-      if (this.#loop(pool, name).announced) return { kind: "thin", paths, name };
+    for (const pool of poolFolders(this.#runDir)) {
+      const kind = pool === name ? "pool" : "thin";
+      if (kind === "thin" && !this.#loop(pool, name).announced) continue;
+      if (!(await translated(this.#client.ensure(pool)))) continue;
+      return { kind, paths: poolPaths(this.#runDir, pool), name };
     }
     return undefined;
   }

@@ -3,7 +3,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PoolPaths } from "../../block-device/pool-paths.ts";
 import { lockFile } from "../../linux/flock.ts";
-import { attachLoop, detachLoop, loopBusy, loopInfo, loopsOf, setLoopAutoclear } from "../../linux/loop.ts";
+import {
+  attachLoop,
+  detachLoop,
+  loopBackingFile,
+  loopBusy,
+  loopInfo,
+  loopsOf,
+  setLoopAutoclear,
+} from "../../linux/loop.ts";
+import { errorCode } from "../../linux/system-error.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
 
 /** Tries, and the time between, for those who open a device only to look at it. */
@@ -28,12 +37,22 @@ export class VolumeLoop {
     } catch {
       return loopsOf(this.#file)[0];
     }
-    return loopInfo(device)?.backingFile === this.#file ? device : loopsOf(this.#file)[0];
+    return loopBackingFile(device) === this.#file ? device : loopsOf(this.#file)[0];
   }
 
-  /** Leaves a mark that the volume is being made, so that it is found whatever becomes of its maker. */
-  announce(): void {
-    closeSync(openSync(this.#record, "a", 0o600));
+  /**
+   * Leaves a mark that the volume is being made, so that it is found whatever becomes of its maker.
+   *
+   * @returns "again" when there was one: an earlier maker may have attached a device
+   */
+  announce(): "new" | "again" {
+    try {
+      closeSync(openSync(this.#record, "wx", 0o600));
+      return "new";
+    } catch (error) {
+      if (errorCode(error) !== "EEXIST") throw error;
+      return "again";
+    }
   }
 
   /** Whether there is, or may be, such a volume. */
@@ -46,14 +65,18 @@ export class VolumeLoop {
     rmSync(this.#record, { force: true });
   }
 
-  /** The device, attached with direct I/O unless it was; one of several callers does it. */
-  async attach(): Promise<string> {
+  /** The device, attached with direct I/O unless it was; one of several callers does it. "new" spares the search for it. */
+  async attach(mark: "new" | "again" = "again"): Promise<string> {
     const lock = await lockFile(this.#record);
     try {
-      return this.find() ?? this.#attach();
+      return (mark === "new" && this.#unattached() ? undefined : this.find()) ?? this.#attach();
     } finally {
       lock.release();
     }
+  }
+
+  #unattached(): boolean {
+    return readFileSync(this.#record, "utf8") === "";
   }
 
   #attach(): string {
@@ -73,7 +96,7 @@ export class VolumeLoop {
       const device = this.find();
       if (device === undefined) break;
       const result = detachLoop(device);
-      if (result === "detached" && loopInfo(device)?.backingFile !== this.#file) break;
+      if (result === "detached" && loopBackingFile(device) !== this.#file) break;
       // "detached" but still there: someone has it open, and the kernel would detach it at the close.
       if (attempt === SETTLE_TRIES || result === "busy") {
         if (result !== "busy") setLoopAutoclear(device, "off");
