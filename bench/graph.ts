@@ -22,6 +22,9 @@ export async function measureGraph(dir: string, progress: (text: string) => void
   const set = await openDeviceSet({ root: join(dir, "graph"), storageOptions: ["dm.basesize=10G"] });
   try {
     await set.create(hash(0));
+    // A layer that containers are made from has been mounted, when it was unpacked.
+    await set.get(hash(0));
+    await set.put(hash(0));
     const containerCycle = await measureCycles(set);
     for (let n = 1; n < FEW; n += 1) await set.create(hash(n), hash(0));
     const snapshotFew = await measureSnapshots(set, FEW);

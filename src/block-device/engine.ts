@@ -56,11 +56,20 @@ export function runEngine(start: EngineStart): void {
     }
     console.error(`The pool cannot be opened: ${failure}`);
   }
-  serve(start, table, pool, failure);
-  writeFileSync(paths.ended, "");
+  if (serve(start, table, pool, failure) === "ended") writeFileSync(paths.ended, "");
 }
 
-function serve(start: EngineStart, table: ThinPoolTable, pool: Pool | undefined, failure: string): void {
+/**
+ * Serves until the pool ends. "abandoned": requests that the last engine had read and not answered would never be
+ * answered, and whoever waits for them would wait for ever; with the mount they end in errors, and the journal keeps
+ * what was acknowledged for the pool's next start.
+ */
+function serve(
+  start: EngineStart,
+  table: ThinPoolTable,
+  pool: Pool | undefined,
+  failure: string,
+): "ended" | "abandoned" {
   const { paths, mode } = start;
   const channel = new FuseChannel(start.fuseFd);
   const files = new ExportedFiles();
@@ -77,12 +86,15 @@ function serve(start: EngineStart, table: ThinPoolTable, pool: Pool | undefined,
     blockSizeBytes: table.blockSizeSectors * 512,
     onLastClose: (file) => service.lastClose(file),
   });
-  if (mode === "resume" || mode === "fail") {
-    if (!channel.requestResend())
-      console.error("This kernel cannot resend requests (Linux 6.9 can): those under way are lost");
+  if ((mode === "resume" || mode === "fail") && !channel.requestResend()) {
+    console.error("This kernel cannot resend requests (Linux 6.9 can): the pool is opened again, its devices too");
+    pool?.abandon();
+    writeFileSync(paths.abandoned, "");
+    return "abandoned";
   }
   report(start, formatReport({ ok: true }));
   if (server.run() === "unmounted") pool?.close();
+  return "ended";
 }
 
 const nothingDue: Schedule = { nextDeadlineMs: () => Infinity, tick: () => undefined, retryGeneration: 0 };

@@ -21,6 +21,8 @@ export interface PoolPaths {
   flags: string;
   /** Written by an engine that ended on purpose, and need not be started again. */
   ended: string;
+  /** Written by an engine that gave its mount up: requests were lost, which only an error answers. */
+  abandoned: string;
   log: string;
   /** One file a volume, holding the loop device it is attached to; the clients'. */
   devices: string;
@@ -56,6 +58,7 @@ function makePoolPaths(runDir: string, name: string, folder: string): PoolPaths 
     table: inFolder("table"),
     flags: inFolder("flags.json"),
     ended: inFolder("ended"),
+    abandoned: inFolder("abandoned"),
     log: inFolder("engine.log"),
     devices: inFolder("devices"),
     journal: join(onTmpfs(runDir) ? folder : journalFolder(folder), "journal"),

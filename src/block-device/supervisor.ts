@@ -55,8 +55,9 @@ export class Supervisor {
     writeSync(reportFd, formatReport(report));
     closeSync(reportFd);
     if ("error" in report) return;
-    await this.#watch();
-    this.#cleanUp();
+    // An abandoned pool is left to the next client, as one whose processes were killed is.
+    if ((await this.#watch()) === "abandoned") this.#unmount();
+    else this.#cleanUp();
   }
 
   async #start(mode: "create" | "recover"): Promise<ReadyReport> {
@@ -102,12 +103,16 @@ export class Supervisor {
     return report;
   }
 
-  /** Returns when an engine ended on purpose. */
-  async #watch(): Promise<void> {
+  /** Returns when an engine ended on purpose, or gave its mount up. */
+  async #watch(): Promise<"ended" | "abandoned"> {
     const deaths: number[] = [];
     for (;;) {
       if (this.#engine !== undefined) await waitForEnd(this.#engine);
-      if (existsSync(this.#paths.ended)) return;
+      if (existsSync(this.#paths.ended)) return "ended";
+      if (existsSync(this.#paths.abandoned)) {
+        rmSync(this.#paths.abandoned);
+        return "abandoned";
+      }
       if (this.#failure !== undefined) await sleep(1000);
       const now = performance.now();
       deaths.push(now);
