@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { openDeviceSet, type DeviceSet } from "../src/graph/graph.ts";
+import { measurePoolSnapshots, type PoolSnapshotFigures } from "./pool-snapshots.ts";
 import { median } from "./statistics.ts";
 
 const FEW = 10;
@@ -11,6 +12,8 @@ const CYCLES = 30;
 export interface GraphFigures {
   readonly snapshotFew: number;
   readonly snapshotMany: number;
+  /** The pool's part of it alone. */
+  readonly message: PoolSnapshotFigures;
   readonly containerCycle: number;
 }
 
@@ -33,7 +36,8 @@ export async function measureGraph(dir: string, progress: (text: string) => void
       if (n % 1000 === 0) progress(`${n} snapshots in the pool`);
     }
     const snapshotMany = await measureSnapshots(set, MANY);
-    return { snapshotFew, snapshotMany, containerCycle };
+    const message = await measurePoolSnapshots(dir, FEW, MANY);
+    return { snapshotFew, snapshotMany, message, containerCycle };
   } finally {
     await set.shutdown();
   }

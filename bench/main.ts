@@ -66,6 +66,8 @@ async function graph(): Promise<void> {
   line(["create a snapshot, 10 in the pool", `${figures.snapshotFew.toFixed(2)} ms`]);
   line(["create a snapshot, 10,000 in the pool", `${figures.snapshotMany.toFixed(2)} ms`]);
   line(["ratio", ratio(figures.snapshotMany / figures.snapshotFew)]);
+  line(["the create_snap message alone, committed, 10 in the pool", `${figures.message.few.toFixed(2)} ms`]);
+  line(["the create_snap message alone, committed, 10,000 in the pool", `${figures.message.many.toFixed(2)} ms`]);
   line(["create + mount + unmount + remove a container", `${figures.containerCycle.toFixed(1)} ms`]);
 }
 

@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, rmSync, rmdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { attachLoop, detachLoop } from "../../src/linux/loop.ts";
 import { fill } from "../fio.ts";
+import { createSparseFile } from "../sparse-file.ts";
 import { DEVICE_BYTES, type Stack, type StackDevice } from "../stack.ts";
 
 /** nbdkit serving a sparse file over NBD, nbdfuse making a file of it, and loop with direct I/O over that. */
@@ -42,11 +43,7 @@ export class Nbdkit implements Stack {
   }
 
   #image(): string {
-    const path = join(this.#dir, `image-${(this.#made += 1)}`);
-    const fd = openSync(path, "wx");
-    ftruncateSync(fd, DEVICE_BYTES);
-    closeSync(fd);
-    return path;
+    return createSparseFile(join(this.#dir, `image-${(this.#made += 1)}`), DEVICE_BYTES);
   }
 
   async #serve(image: string, filters: readonly string[]): Promise<StackDevice> {

@@ -1,7 +1,8 @@
-import { closeSync, ftruncateSync, openSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { attachLoop, detachLoop } from "../../src/linux/loop.ts";
 import { fill } from "../fio.ts";
+import { createSparseFile } from "../sparse-file.ts";
 import { DEVICE_BYTES, type Stack, type StackDevice } from "../stack.ts";
 
 /**
@@ -23,9 +24,7 @@ export class RawLoop implements Stack {
 
   empty(): Promise<StackDevice> {
     const file = join(this.#dir, `${this.#directIo ? "direct" : "cached"}-${(this.#made += 1)}`);
-    const fd = openSync(file, "wx");
-    ftruncateSync(fd, DEVICE_BYTES);
-    closeSync(fd);
+    createSparseFile(file, DEVICE_BYTES);
     const path = attachLoop(file, { directIo: this.#directIo });
     const close = (): Promise<void> => {
       detachLoop(path);

@@ -1,7 +1,7 @@
-import { closeSync, ftruncateSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { DeviceMapper } from "../../src/device-mapper/device-mapper.ts";
 import { fill } from "../fio.ts";
+import { createSparseFile } from "../sparse-file.ts";
 import { DEVICE_BYTES, type Stack, type StackDevice } from "../stack.ts";
 
 const SECTOR_BYTES = 512;
@@ -22,8 +22,8 @@ export class ThinPoolStack implements Stack {
 
   static async open(dm: DeviceMapper, dir: string): Promise<ThinPoolStack> {
     const pool = `bench-${process.pid}-pool`;
-    const metadata = sparseFile(join(dir, "metadata"), METADATA_BYTES);
-    const data = sparseFile(join(dir, "data"), DATA_BYTES);
+    const metadata = createSparseFile(join(dir, "metadata"), METADATA_BYTES);
+    const data = createSparseFile(join(dir, "data"), DATA_BYTES);
     await dm.create(pool, `0 ${DATA_BYTES / SECTOR_BYTES} thin-pool ${metadata} ${data} 128 32768`);
     return new ThinPoolStack(dm, pool);
   }
@@ -68,11 +68,4 @@ export class ThinPoolStack implements Stack {
     };
     return { path, close };
   }
-}
-
-function sparseFile(path: string, bytes: number): string {
-  const fd = openSync(path, "wx");
-  ftruncateSync(fd, bytes);
-  closeSync(fd);
-  return path;
 }
