@@ -8,10 +8,13 @@ target=.cache/kernel
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
-image=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ { print $2; exit }')
-[ -n "$image" ] || { apt-get update -q >/dev/null; image=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ { print $2; exit }'); }
-echo "Fetching the kernel package $image"
-(cd "$work" && apt-get download -q "$image" >/dev/null 2>&1)
+# What the package lists call it now; they are fetched anew where there are none, or where what they name has gone.
+fetch() {
+  image=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends: linux-image/ { print $2; exit }')
+  [ -n "$image" ] && (cd "$work" && apt-get download -q -o APT::Sandbox::User=root "$image" >/dev/null)
+}
+echo "Fetching Debian's cloud kernel for the tests"
+fetch || { apt-get update -q >/dev/null && fetch; }
 dpkg-deb -x "$work"/linux-image-*.deb "$work/root"
 rm -rf "$target" && mkdir -p "$target/modules"
 for module in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk libcrc32c \
