@@ -55,9 +55,9 @@ export class Supervisor {
     writeSync(reportFd, formatReport(report));
     closeSync(reportFd);
     if ("error" in report) return;
-    // An abandoned pool is left to the next client, as one whose processes were killed is.
-    if ((await this.#watch()) === "abandoned") this.#unmount();
-    else this.#cleanUp();
+    // An abandoned pool is left to the next client, as one whose processes were killed is: the mount too, by whose path
+    // its loop devices are known. With the descriptor, which closes with this process, the kernel ends all requests.
+    if ((await this.#watch()) === "ended") this.#cleanUp();
   }
 
   async #start(mode: "create" | "recover"): Promise<ReadyReport> {

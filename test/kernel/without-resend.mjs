@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { userspaceDeviceMapper } from "../../src/device-mapper/userspace/userspace-device-mapper.ts";
+import { allLoops } from "../../src/linux/loop.ts";
 import { unmount } from "../../src/linux/mount.ts";
 
 const MEBIBYTE = 1 << 20;
@@ -62,5 +63,7 @@ for (let round = 0; round < 3; round += 1) {
 }
 await mapper.remove("volume");
 await mapper.remove("pool");
+const left = allLoops().filter(({ backingFile }) => backingFile !== "/run/disk");
+if (left.length > 0) throw new Error(`still attached: ${JSON.stringify(left)}`);
 program("thin_check", "-q", metadata);
 console.log("all is well");
