@@ -1,7 +1,8 @@
 import { closeSync, openSync } from "node:fs";
 import { callAsync } from "../linux/libc.ts";
 
-const STEP_BYTES = 32 << 20;
+/** Each step also commits the file system's journal and flushes the device, for which all writers wait: few and large. */
+const STEP_BYTES = 128 << 20;
 
 /**
  * Has a file system written out while it is being filled. The kernel would begin only after seconds, and a layer that was
