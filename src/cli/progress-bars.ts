@@ -4,7 +4,7 @@ import type { SingleBar } from "cli-progress";
 /** Shows how far an import is, one bar a layer, on a terminal's stderr. */
 export interface ImportBars {
   show: (event: ImportProgress) => void;
-  stop: () => void;
+  stop: () => unknown;
 }
 
 /** @returns undefined where nobody watches: stderr is no terminal */
@@ -44,6 +44,7 @@ export async function importBars(): Promise<ImportBars | undefined> {
         bar.update(1, { what: event.shared ? "already here" : "done" });
       }
     },
-    stop: () => bars.stop(),
+    // Once: each stop moves the cursor, and by then there may be other output.
+    stop: () => bars.isActive && bars.stop(),
   };
 }
