@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -17,7 +17,7 @@ export function missingForUserModeLinux(): string | undefined {
 
 /**
  * Boots User-mode Linux (Debian's, 6.1) with this machine's file system as its root and runs a bash script there, at the
- * processor's own speed; /run, /tmp and /dev/shm are its own. Gives back what the script printed; throws where it failed.
+ * processor's own speed. What it writes goes to $SCRATCH, a tmpfs of its own. Gives back what it printed; throws where it failed.
  *
  * @param modules kernel modules to insert, in order
  */
@@ -29,13 +29,17 @@ export async function runInUserModeLinux(script: string, modules: readonly strin
     const release = readdirSync(MODULES_ROOT)[0];
     const inserts = modules.map((name) => `insmod "$(find ${MODULES_ROOT}/${release}/kernel -name ${name}.ko)"`);
     const init = join(dir, "init");
+    const scratch = join(dir, "scratch");
+    mkdirSync(scratch);
     writeFileSync(
       init,
       [
         "#!/bin/bash",
         "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DM_DISABLE_UDEV=1",
         "mount -t proc proc /proc; mount -t sysfs sys /sys; mountpoint -q /dev || mount -t devtmpfs dev /dev",
-        "for folder in /run /tmp; do mount -t tmpfs tmpfs $folder; done",
+        // Nothing of the machine's is covered: the checkout may be anywhere.
+        `export SCRATCH=${scratch} TMPDIR=${scratch} MICA_RUN_DIR=${scratch}/run`,
+        "mount -t tmpfs tmpfs $SCRATCH",
         "mkdir -p /dev/shm && mount -t tmpfs tmpfs /dev/shm",
         ...inserts,
         "echo BEGIN",
@@ -50,7 +54,6 @@ export async function runInUserModeLinux(script: string, modules: readonly strin
       ].join("\n"),
       { mode: 0o755 },
     );
-    // Its own init must be found in the root it boots, whose /tmp is still this machine's at that time.
     const { stdout } = await run(
       "timeout",
       [

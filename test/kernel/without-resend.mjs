@@ -17,7 +17,9 @@ import { allLoops } from "../../src/linux/loop.ts";
 import { unmount } from "../../src/linux/mount.ts";
 
 const MEBIBYTE = 1 << 20;
-const [metadata, data] = ["/tmp/metadata", "/tmp/data"];
+const { SCRATCH: scratch, MICA_RUN_DIR: runDir } = process.env;
+const [metadata, data] = [`${scratch}/ext4/metadata`, `${scratch}/ext4/data`];
+const mountPoint = `${scratch}/mount`;
 for (const [file, mebibytes] of [
   [metadata, 16],
   [data, 256],
@@ -30,28 +32,28 @@ const mapper = userspaceDeviceMapper();
 await mapper.create("pool", `0 ${256 * 2048} thin-pool ${metadata} ${data} 128 0`);
 await mapper.message("pool", "create_thin 1");
 await mapper.create("volume", `0 ${128 * 2048} thin pool 1`);
-mkdirSync("/tmp/mount");
+mkdirSync(mountPoint);
 program("mkfs.ext4", "-q", (await mapper.info("volume")).blockDevice);
 
 for (let round = 0; round < 3; round += 1) {
-  program("mount", (await mapper.info("volume")).blockDevice, "/tmp/mount");
+  program("mount", (await mapper.info("volume")).blockDevice, mountPoint);
   for (let earlier = 0; earlier < round; earlier += 1) {
-    if (readFileSync(`/tmp/mount/flushed-${earlier}`, "utf8") !== `round ${earlier}`)
+    if (readFileSync(`${mountPoint}/flushed-${earlier}`, "utf8") !== `round ${earlier}`)
       throw new Error("lost what was flushed");
   }
-  const fd = openSync(`/tmp/mount/flushed-${round}`, "w");
+  const fd = openSync(`${mountPoint}/flushed-${round}`, "w");
   writeSync(fd, `round ${round}`);
   fsyncSync(fd);
   closeSync(fd);
-  const writer = spawn("dd", ["if=/dev/zero", "of=/tmp/mount/stream", "bs=64k", "count=512", "conv=fsync"], {
+  const writer = spawn("dd", ["if=/dev/zero", `of=${mountPoint}/stream`, "bs=64k", "count=512", "conv=fsync"], {
     stdio: "ignore",
   });
   await sleep(30 + 40 * round);
-  const { engine } = JSON.parse(readFileSync("/run/mica/pool/state.json", "utf8"));
+  const { engine } = JSON.parse(readFileSync(`${runDir}/pool/state.json`, "utf8"));
   process.kill(engine.pid, "SIGKILL");
   // No write hangs for ever: it ends, in an error where it was lost.
   await new Promise((resolve) => writer.once("exit", resolve));
-  unmount("/tmp/mount", { lazy: true });
+  unmount(mountPoint, { lazy: true });
   // The next command notices, and the pool is there again with its volume.
   if (!/ rw /.test(await mapper.status("pool"))) throw new Error("the pool did not come back");
   const device = (await mapper.info("volume")).blockDevice;
@@ -63,7 +65,7 @@ for (let round = 0; round < 3; round += 1) {
 }
 await mapper.remove("volume");
 await mapper.remove("pool");
-const left = allLoops().filter(({ backingFile }) => backingFile !== "/run/disk");
+const left = allLoops().filter(({ backingFile }) => backingFile !== `${scratch}/disk`);
 if (left.length > 0) throw new Error(`still attached: ${JSON.stringify(left)}`);
 program("thin_check", "-q", metadata);
 console.log("all is well");
