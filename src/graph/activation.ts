@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { DeviceInfo } from "../device-mapper/device-mapper.ts";
 import { errorCode } from "../linux/system-error.ts";
 import type { DeviceMetadata } from "./device-metadata.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
+import { removePatiently } from "./remove-patiently.ts";
 
 const removalAttempts = 200;
 const removalPauseMs = 100;
@@ -65,24 +65,9 @@ export type WhenBusy = "defer" | "retry" | "fail";
  */
 export async function deactivateDevice(context: GraphContext, id: string, whenBusy: WhenBusy): Promise<void> {
   const name = context.names.device(id);
-  const attempts = whenBusy === "retry" ? removalAttempts : 1;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await context.locks.change(() => context.mapper.remove(name, { deferred: whenBusy === "defer" }));
-      return;
-    } catch (error) {
-      if (errorCode(error) === "ENXIO") return;
-      if (errorCode(error) !== "EBUSY") throw error;
-      if (attempt >= attempts) {
-        throw new GraphError(
-          "EBUSY",
-          `Cannot deactivate device ${id}: it is in use. Unmount it, or end what has it open`,
-          {
-            cause: error,
-          },
-        );
-      }
-      await sleep(removalPauseMs);
-    }
-  }
+  await removePatiently(
+    () => context.locks.change(() => context.mapper.remove(name, { deferred: whenBusy === "defer" })),
+    { attempts: whenBusy === "retry" ? removalAttempts : 1, pauseMs: removalPauseMs },
+    `Cannot deactivate device ${id}: it is in use. Unmount it, or end what has it open`,
+  );
 }

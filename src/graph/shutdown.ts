@@ -7,6 +7,7 @@ import { mountTable } from "../linux/mount-table.ts";
 import { errorCode } from "../linux/system-error.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
+import { removePatiently } from "./remove-patiently.ts";
 import { poolDevices } from "./pool-devices.ts";
 import { processesIn } from "./processes-in.ts";
 
@@ -21,9 +22,9 @@ const pauseMs = 50;
 export async function stopGraph(context: GraphContext): Promise<void> {
   await unmountAll(context);
   const devices = (await context.mapper.list()).filter(({ name }) => context.names.idOf(name) !== undefined);
-  for (const { name } of devices) await removePatiently(context, name);
+  for (const { name } of devices) await removeFromMapper(context, name);
   if (!context.exclusivePool) return;
-  await removePatiently(context, context.pool);
+  await removeFromMapper(context, context.pool);
   if (context.mapper.kind !== "kernel") return;
   for (const { file } of Object.values(poolDevices(context))) {
     if (file !== undefined) for (const loop of loopsOf(file)) detachLoop(loop);
@@ -72,24 +73,10 @@ function removeFolder(context: GraphContext, mountPoint: string): void {
   }
 }
 
-async function removePatiently(context: GraphContext, name: string): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await context.mapper.remove(name);
-      return;
-    } catch (error) {
-      if (errorCode(error) === "ENXIO") return;
-      if (errorCode(error) !== "EBUSY") throw error;
-      if (attempt >= attempts) {
-        throw new GraphError(
-          "EBUSY",
-          `Cannot shut down '${context.root}': ${name} is in use. End what has it open and try again`,
-          {
-            cause: error,
-          },
-        );
-      }
-      await sleep(pauseMs);
-    }
-  }
+async function removeFromMapper(context: GraphContext, name: string): Promise<void> {
+  await removePatiently(
+    () => context.mapper.remove(name),
+    { attempts, pauseMs },
+    `Cannot shut down '${context.root}': ${name} is in use. End what has it open and try again`,
+  );
 }
