@@ -10,7 +10,7 @@ import { ThinMetadata } from "./metadata.ts";
 import { engineDump, haveThinTools, thinCheckComplaints, thinDump, withFolder } from "./metadata.testing.ts";
 
 /** A graph that Docker 20.10 made on the kernel's own device mapper. */
-const fixture = join(import.meta.dirname, "../../../shared/fixtures/docker-20.10-graph-ext4.tar.xz");
+const fixture = join(import.meta.dirname, "../../test/fixtures/docker-20.10-graph-ext4.tar.xz");
 
 function missing(): string | undefined {
   if (!existsSync(fixture)) return `the kernel-made pool is not here (${fixture})`;
