@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import { commandGroups } from "../src/cli/command-list.ts";
+import { commandNames } from "../src/cli/command-list.ts";
 import { micaCommand, outcomeOf } from "./cli-support.ts";
 import type { Outcome } from "./cli-support.ts";
 
@@ -12,9 +12,7 @@ function mica(...args: string[]): Promise<Outcome> {
   return outcomeOf(spawn(process.execPath, [micaCommand, ...args]));
 }
 
-const names = Object.values(commandGroups).flatMap((entries) =>
-  entries.map(({ signature }) => signature.split(" ")[0]),
-);
+const names = commandNames();
 
 suite("what mica says of itself", { concurrency: 2 }, () => {
   test("--help, help and a bare mica list every command and the first steps", async () => {
@@ -22,19 +20,21 @@ suite("what mica says of itself", { concurrency: 2 }, () => {
       const { status, stdout, stderr } = await mica(...words);
       assert.equal(status, 0);
       assert.equal(stderr, "");
-      for (const name of names) assert.match(stdout, new RegExp(`^  ${name} `, "m"));
+      for (const name of names.filter((each) => !each.includes(" "))) {
+        assert.match(stdout, new RegExp(`^  ${name} `, "m"));
+      }
       assert.match(stdout, /First steps/);
     }
   });
 
   for (const name of names) {
     test(`${name} --help explains and gives examples`, async () => {
-      const { status, stdout } = await mica(name, "--help");
+      const { status, stdout } = await mica(...name.split(" "), "--help");
       assert.equal(status, 0);
       assert.match(stdout, new RegExp(`^Usage: mica ${name} \\[options\\]`));
       assert.match(stdout, /--root <dir>/);
       if (name !== "version") assert.match(stdout, /Examples:\n {2}\$ .*mica/);
-      assert.deepEqual(await mica("help", name), { status: 0, signal: null, stdout, stderr: "" });
+      assert.deepEqual(await mica("help", ...name.split(" ")), { status: 0, signal: null, stdout, stderr: "" });
     });
   }
 

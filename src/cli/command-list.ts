@@ -6,6 +6,8 @@ export interface CommandEntry {
   signature: string;
   summary: string;
   load: () => Promise<{ configure: (command: Command) => void }>;
+  /** Of a group, such as `mica adopt`: the commands in it, called as `mica adopt inspect`. The group itself does nothing. */
+  commands?: CommandEntry[];
 }
 
 /** Every command, by the heading it stands under in `mica --help`. */
@@ -96,3 +98,11 @@ export const commandGroups: Record<string, CommandEntry[]> = {
     { signature: "version", summary: "show versions", load: () => import("./commands/version.ts") },
   ],
 };
+
+/** Each command's whole name, such as "adopt inspect"; a group stands before its commands. */
+export function commandNames(entries: CommandEntry[] = Object.values(commandGroups).flat()): string[] {
+  return entries.flatMap(({ signature, commands = [] }) => {
+    const name = signature.split(" ")[0];
+    return [name, ...commandNames(commands).map((inner) => `${name} ${inner}`)];
+  });
+}

@@ -1,5 +1,5 @@
 import { CommanderError } from "commander";
-import { commandGroups } from "./command-list.ts";
+import { commandNames } from "./command-list.ts";
 import { exitStatus } from "./exit-status.ts";
 import { interruption } from "./interruption.ts";
 import { buildProgram } from "./program.ts";
@@ -10,7 +10,7 @@ import { UsageError } from "./usage-error.ts";
 async function run(words: string[]): Promise<number> {
   const program = buildProgram();
   if (words.length === 0) words = ["--help"];
-  if (words[0] === "help") words = [...words.slice(1, 2), "--help"];
+  if (words[0] === "help") words = [...words.slice(1), "--help"];
   try {
     await program.parseAsync(words, { from: "user" });
     await outputWritten();
@@ -19,7 +19,7 @@ async function run(words: string[]): Promise<number> {
     if (interruption.status !== undefined) return interruption.status;
     if (error instanceof CommanderError && error.exitCode === 0) return exitStatus.success;
     return reportFailure(
-      error instanceof CommanderError ? asUsageError(error, program.args[0]) : error,
+      error instanceof CommanderError ? asUsageError(error, program.args) : error,
       asksForJson(words),
     );
   }
@@ -33,13 +33,13 @@ async function outputWritten(): Promise<void> {
 }
 
 /** Commander's message in our words, and where to read on. */
-function asUsageError(error: CommanderError, name: string | undefined): UsageError {
-  const known = Object.values(commandGroups).some((entries) =>
-    entries.some((entry) => entry.signature.split(" ")[0] === name),
-  );
-  const message = error.message.replace(/^error: /, "");
+function asUsageError(error: CommanderError, words: readonly string[]): UsageError {
+  const known = commandNames();
+  const name = [words.slice(0, 2).join(" "), words[0]].find((candidate) => known.includes(candidate));
+  // What commander throws when a group is called without a command.
+  const message = error.code === "commander.help" ? "missing command" : error.message.replace(/^error: /, "");
   return new UsageError(`${message}
-See \`mica ${known ? `${name ?? ""} ` : ""}--help\`.`);
+See \`mica ${name === undefined ? "" : `${name} `}--help\`.`);
 }
 
 /** Known even when the line could not be parsed. */

@@ -30,23 +30,35 @@ export function buildProgram(): Command {
     .configureOutput({ outputError: () => undefined })
     .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
     .helpOption("-h, --help", "explain mica, or a command")
-    .addHelpCommand(new Command("help").argument("[command]").summary("explain a command").helpGroup("The graph:"))
+    .addHelpCommand(new Command("help").argument("[command...]").summary("explain a command").helpGroup("The graph:"))
     .version(packageVersion(), "-V, --version", "print the version")
     .addHelpText("after", firstSteps);
   for (const option of globalOptions()) program.addOption(option);
 
-  const loaders = new Map<Command, CommandEntry["load"]>();
   for (const [heading, entries] of Object.entries(commandGroups)) {
-    for (const entry of entries) {
-      const command = program.command(entry.signature).summary(entry.summary).helpGroup(heading);
-      loaders.set(command, entry.load);
-    }
+    for (const command of addCommands(program, entries)) command.helpGroup(heading);
   }
-  program.hook("preSubcommand", async (_, command) => {
+  return program;
+}
+
+/** Puts commands under the program or under a group; each is completed from its own file when it is called. */
+function addCommands(parent: Command, entries: CommandEntry[]): Command[] {
+  const loaders = new Map<Command, CommandEntry["load"]>();
+  const added = entries.map(({ signature, summary, load, commands }) => {
+    const command = parent.command(signature).summary(summary);
+    loaders.set(command, load);
+    if (commands !== undefined) {
+      // A group without a command is wrong usage, which is said in one place: see main.ts.
+      command.usage("[options] COMMAND").helpCommand(false).configureOutput({ writeErr: () => undefined });
+      addCommands(command, commands);
+    }
+    return command;
+  });
+  parent.hook("preSubcommand", async (_, command) => {
     const module = await loaders.get(command)?.();
     module?.configure(command);
   });
-  return program;
+  return added;
 }
 
 function globalOptions(): Option[] {
