@@ -49,7 +49,10 @@ function addCommands(parent: Command, entries: CommandEntry[]): Command[] {
     loaders.set(command, load);
     if (commands !== undefined) {
       // A group without a command is wrong usage, which is said in one place: see main.ts.
-      command.usage("[options] COMMAND").helpCommand(false).configureOutput({ writeErr: () => undefined });
+      command
+        .usage("[options] COMMAND")
+        .helpCommand(false)
+        .configureOutput({ writeErr: () => undefined });
       addCommands(command, commands);
     }
     return command;
