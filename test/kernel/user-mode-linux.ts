@@ -6,8 +6,22 @@ import { promisify } from "node:util";
 import { packageFile } from "../../src/linux/package-root.ts";
 
 const run = promisify(execFile);
-const TIMEOUT_MS = 120_000;
 const MODULES_ROOT = "/usr/lib/uml/modules";
+
+/** What the real dm-thin needs, in the order in which the modules go in. */
+export const thinPoolModules = ["loop", "dm-mod", "dm-bufio", "dm-bio-prison", "dm-persistent-data", "dm-thin-pool"];
+
+/** How to boot. */
+export interface UserModeLinuxOptions {
+  /** Kernel modules to insert, in order. */
+  modules: readonly string[];
+  /** Its memory; $SCRATCH is in it, and takes at most three quarters. Default 1024. */
+  mebibytes?: number;
+  /** Default 120,000. */
+  timeoutMs?: number;
+  /** A folder of this machine that the script can write to, as $OUT. Nothing else of the machine's is writable. */
+  output?: string;
+}
 
 /** Why User-mode Linux cannot be booted here, or undefined where it can. */
 export function missingForUserModeLinux(): string | undefined {
@@ -15,66 +29,74 @@ export function missingForUserModeLinux(): string | undefined {
   return missing.length === 0 ? undefined : `not installed: ${missing.join(", ")}`;
 }
 
+/** The release of the kernel that boots, such as "6.1.176". */
+export function userModeLinuxRelease(): string {
+  return readdirSync(MODULES_ROOT)[0];
+}
+
 /**
- * Boots User-mode Linux (Debian's, 6.1) with this machine's file system as its root and runs a bash script there, at the
- * processor's own speed. What it writes goes to $SCRATCH, a tmpfs of its own. Gives back what it printed; throws where it failed.
+ * Boots User-mode Linux (Debian's, 6.1) with this machine's file system, read-only, as its root and runs a bash script there, at
+ * the processor's own speed. Writable are $SCRATCH (a tmpfs, TMPDIR and HOME too), /run, and a copy of /etc/lvm that goes with it;
+ * `scratch_disk NAME SIZE` makes an ext4 of that size in $SCRATCH and mounts it as $SCRATCH/NAME, for what tmpfs cannot do
+ * (O_DIRECT). udev does not run there.
  *
- * @param modules kernel modules to insert, in order
+ * @returns what the script printed
+ * @throws Error with all output where the script failed, or took too long
  */
-export async function runInUserModeLinux(script: string, modules: readonly string[]): Promise<string> {
-  const dir = mkdtempSync(join(tmpdir(), "mica-uml-"));
+export async function runInUserModeLinux(script: string, options: UserModeLinuxOptions): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "mica-uml-"));
   try {
-    const shim = join(dir, "xstate.so");
+    const shim = join(folder, "xstate.so");
     execFileSync("cc", ["-shared", "-fPIC", "-O2", "-o", shim, packageFile("test/kernel/uml-xstate.c"), "-ldl"]);
-    const release = readdirSync(MODULES_ROOT)[0];
-    const inserts = modules.map((name) => `insmod "$(find ${MODULES_ROOT}/${release}/kernel -name ${name}.ko)"`);
-    const init = join(dir, "init");
-    const scratch = join(dir, "scratch");
-    mkdirSync(scratch);
-    writeFileSync(
-      init,
-      [
-        "#!/bin/bash",
-        "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DM_DISABLE_UDEV=1",
-        "mount -t proc proc /proc; mount -t sysfs sys /sys; mountpoint -q /dev || mount -t devtmpfs dev /dev",
-        // Nothing of the machine's is covered: the checkout may be anywhere.
-        `export SCRATCH=${scratch} TMPDIR=${scratch} MICA_RUN_DIR=${scratch}/run`,
-        "mount -t tmpfs tmpfs $SCRATCH",
-        "mkdir -p /dev/shm && mount -t tmpfs tmpfs /dev/shm",
-        ...inserts,
-        "echo BEGIN",
-        `( set -e`,
-        `cd ${packageFile(".")}`,
-        script,
-        ") 2>&1",
-        'echo "STATUS $?"',
-        "echo o > /proc/sysrq-trigger",
-        "sleep 10",
-        "",
-      ].join("\n"),
-      { mode: 0o755 },
-    );
+    const init = join(folder, "init");
+    mkdirSync(join(folder, "scratch"));
+    mkdirSync(join(folder, "out"));
+    writeFileSync(init, initScript(folder, script, options), { mode: 0o755 });
     const { stdout } = await run(
       "timeout",
       [
-        [
-          "-k",
-          "5",
-          String(TIMEOUT_MS / 1000),
-          "linux.uml",
-          "mem=1G",
-          "root=/dev/root",
-          "rootfstype=hostfs",
-          "hostfs=/",
-        ],
-        ["rw", "quiet", `init=${init}`, "con=null", "con0=fd:0,fd:1"],
+        ["-k", "5", String((options.timeoutMs ?? 120_000) / 1000)],
+        ["linux.uml", `mem=${options.mebibytes ?? 1024}M`, "root=/dev/root", "rootfstype=hostfs", "hostfs=/"],
+        ["ro", "quiet", `init=${init}`, "con=null", "con0=fd:0,fd:1"],
       ].flat(),
-      { env: { ...process.env, LD_PRELOAD: shim }, maxBuffer: 16 << 20 },
+      { env: { ...process.env, LD_PRELOAD: shim }, maxBuffer: 256 << 20 },
     ).catch((error: unknown) => error as { stdout: string });
     const output = /BEGIN\r?\n([^]*?)^STATUS (\d+)/m.exec(stdout);
     if (output?.[2] !== "0") throw new Error(`The script failed in User-mode Linux:\n${stdout}`);
     return output[1].replaceAll("\r", "");
   } finally {
-    rmSync(dir, { recursive: true });
+    rmSync(folder, { recursive: true });
   }
+}
+
+function initScript(folder: string, script: string, options: UserModeLinuxOptions): string {
+  const release = userModeLinuxRelease();
+  const scratch = join(folder, "scratch");
+  const out = join(folder, "out");
+  return [
+    "#!/bin/bash",
+    "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DM_DISABLE_UDEV=1",
+    "mount -t proc proc /proc; mount -t sysfs sys /sys; mountpoint -q /dev || mount -t devtmpfs dev /dev",
+    `export SCRATCH=${scratch} TMPDIR=${scratch} HOME=${scratch} MICA_RUN_DIR=${scratch}/run`,
+    "mount -t tmpfs -o size=75% tmpfs $SCRATCH",
+    "mkdir -p /dev/shm && mount -t tmpfs tmpfs /dev/shm",
+    "mount -t tmpfs tmpfs /run && mkdir -p /run/lock /run/lvm",
+    "if [ -d /etc/lvm ]; then mkdir $SCRATCH/etc-lvm; cp -a /etc/lvm/. $SCRATCH/etc-lvm; mount --bind $SCRATCH/etc-lvm /etc/lvm; fi",
+    ...(options.output === undefined ? [] : [`mount -t hostfs -o ${options.output} none ${out}; export OUT=${out}`]),
+    "ip link set lo up 2>/dev/null",
+    ...options.modules.map((name) => `insmod "$(find ${MODULES_ROOT}/${release}/kernel -name ${name}.ko)"`),
+    "scratch_disk() {",
+    '  truncate -s "$2" "$SCRATCH/$1.disk" && mkfs.ext4 -q -E lazy_itable_init=1,lazy_journal_init=1 "$SCRATCH/$1.disk" &&',
+    '  mkdir "$SCRATCH/$1" && mount -o loop "$SCRATCH/$1.disk" "$SCRATCH/$1"',
+    "}",
+    "echo BEGIN",
+    "( set -e",
+    `cd ${packageFile(".")}`,
+    script,
+    ") 2>&1",
+    'echo "STATUS $?"',
+    "echo o > /proc/sysrq-trigger",
+    "sleep 10",
+    "",
+  ].join("\n");
 }

@@ -65,7 +65,7 @@ for (let round = 0; round < 3; round += 1) {
 }
 await mapper.remove("volume");
 await mapper.remove("pool");
-const left = allLoops().filter(({ backingFile }) => backingFile !== `${scratch}/disk`);
+const left = allLoops().filter(({ backingFile }) => backingFile !== `${scratch}/ext4.disk`);
 if (left.length > 0) throw new Error(`still attached: ${JSON.stringify(left)}`);
 program("thin_check", "-q", metadata);
 console.log("all is well");
