@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { test } from "node:test";
 import { testGraph } from "../graph/testing/test-graph.ts";
-import { describeTree } from "../layer/testing/describe-tree.ts";
+import { describeTree } from "../file-system/testing/describe-tree.ts";
 import { openImageStore } from "./image-store.ts";
 import { makeImage, writeOciLayout } from "./testing/make-images.ts";
 

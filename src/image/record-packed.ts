@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { TreeFolder } from "../file-system/file-tree.ts";
 import { packDiff } from "../layer/pack.ts";
 import { TarRecorder } from "../layer/tar-recorder.ts";
 import { diffSize } from "../layer/diff-size.ts";
@@ -14,11 +15,11 @@ export interface PackedLayer {
 /**
  * Finds out a layer's tar without keeping it: its digest, and the record it can be rebuilt from.
  *
- * @param parentRoot root file system of the layers below; undefined for none
+ * @param parentRoot top of the root file system of the layers below; undefined for none
  */
 export async function recordPacked(
-  root: string,
-  parentRoot: string | undefined,
+  root: TreeFolder,
+  parentRoot: TreeFolder | undefined,
   tarRecord: string,
   signal: AbortSignal | undefined,
 ): Promise<PackedLayer> {

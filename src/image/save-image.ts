@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { createWriteStream, renameSync, rmSync } from "node:fs";
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { MountedFolder } from "../file-system/mounted-folder.ts";
 import { formatTarHeader, TAR_END, tarPadding } from "../layer/format-tar-header.ts";
 import { rebuildTar } from "../layer/rebuild-tar.ts";
 import { hexOf, sha256, type Digest } from "./digest.ts";
@@ -83,23 +84,31 @@ async function* archiveOf(
 
 async function* layerTar(context: ImageContext, image: FoundImage, layer: LayerRecord): AsyncGenerator<Buffer> {
   const { devices, files } = context;
-  const root = await devices.get(layer.device, { readOnly: true });
+  const path = await devices.get(layer.device, { readOnly: true });
   try {
-    const hash = createHash("sha256");
-    for await (const chunk of rebuildTar(files.layerTarRecord(layer.chainId), root) as AsyncIterable<Buffer>) {
-      hash.update(chunk);
-      yield chunk;
-    }
-    if (`sha256:${hash.digest("hex")}` !== layer.diffId) {
-      throw new StoreError(
-        "damaged",
-        `Cannot save image ${image.reference ?? image.id}: the files of layer ${layer.diffId} are not as they were; ` +
-          "import the image again",
-      );
+    const root = MountedFolder.top(path);
+    try {
+      yield* checkedTar(rebuildTar(files.layerTarRecord(layer.chainId), root), image, layer);
+    } finally {
+      root.close();
     }
   } finally {
     await devices.put(layer.device);
   }
+}
+
+async function* checkedTar(tar: AsyncIterable<Buffer>, image: FoundImage, layer: LayerRecord): AsyncGenerator<Buffer> {
+  const hash = createHash("sha256");
+  for await (const chunk of tar) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (`sha256:${hash.digest("hex")}` === layer.diffId) return;
+  throw new StoreError(
+    "damaged",
+    `Cannot save image ${image.reference ?? image.id}: the files of layer ${layer.diffId} are not as they were; ` +
+      "import the image again",
+  );
 }
 
 function indexJson(image: FoundImage, manifest: Buffer): Buffer {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { describeTree } from "../layer/testing/describe-tree.ts";
+import { describeTree } from "../file-system/testing/describe-tree.ts";
 import { openImageStore } from "./image-store.ts";
 import type { Store } from "./store.ts";
 import type { FolderDevices } from "./testing/folder-devices.ts";

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { applyLayer } from "./apply.ts";
 import { craftTar, type CraftedEntry } from "./testing/craft-tar.ts";
-import { describeTree } from "./testing/describe-tree.ts";
+import { describeTree } from "../file-system/testing/describe-tree.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 
 const skip = process.getuid?.() === 0 ? false : "needs root: unpacking is confined by chroot";

@@ -22,7 +22,7 @@ import { test, type TestContext } from "node:test";
 import { makeFifo, makeNode, setTimes } from "../linux/special-files.ts";
 import { applyLayer, type ApplyOptions } from "./apply.ts";
 import { craftTar, type CraftedEntry } from "./testing/craft-tar.ts";
-import { describeTree } from "./testing/describe-tree.ts";
+import { describeTree } from "../file-system/testing/describe-tree.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 
 const isRoot = process.getuid?.() === 0;

@@ -19,7 +19,9 @@ import { applyLayer } from "./apply.ts";
 import { changes } from "./changes.ts";
 import { diffSize } from "./diff-size.ts";
 import { packDiff, packTree } from "./pack.ts";
-import { describeTree } from "./testing/describe-tree.ts";
+import { MountedFolder } from "../file-system/mounted-folder.ts";
+import { describeTree } from "../file-system/testing/describe-tree.ts";
+import { openTop } from "../file-system/testing/open-top.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 
 const skip = process.getuid?.() === 0 ? false : "needs root: owners and devices";
@@ -40,7 +42,12 @@ function pair(t: TestContext): { parent: string; child: string; top: string } {
 }
 
 async function listed(child: string, parent?: string): Promise<string[]> {
-  return (await changes(child, parent)).map(({ kind, path }) => `${kind} ${path}`);
+  const top = MountedFolder.top(child);
+  const parentTop = parent === undefined ? undefined : MountedFolder.top(parent);
+  const found = await changes(top, parentTop);
+  top.close();
+  parentTop?.close();
+  return found.map(({ kind, path }) => `${kind} ${path}`);
 }
 
 test("a copy differs in nothing", { skip }, async (t) => {
@@ -140,7 +147,7 @@ test("the size of a diff is that of its files, each once", { skip }, (t) => {
   writeFileSync(join(child, "one"), "x".repeat(1000));
   linkSync(join(child, "one"), join(child, "two"));
   rmSync(join(child, "etc"), { recursive: true });
-  assert.equal(diffSize(child, parent), 1000);
+  assert.equal(diffSize(openTop(t, child), openTop(t, parent)), 1000);
 });
 
 /** Changes of all sorts, as a container would make them. */
@@ -165,10 +172,10 @@ function change(child: string): void {
 test("a diff applied to the parent gives the child", { skip }, async (t) => {
   const { parent, child } = pair(t);
   change(child);
-  const applied = await applyLayer(packDiff(child, parent), parent);
+  const applied = await applyLayer(packDiff(openTop(t, child), openTop(t, parent)), parent);
   // The time of a folder that only lost something is not in the layer.
   assert.deepEqual(describeTree(parent, { folderTimes: false }), describeTree(child, { folderTimes: false }));
-  assert.equal(applied.contentBytes, diffSize(child, parent) + applied.contentBytes);
+  assert.equal(applied.contentBytes, diffSize(openTop(t, child), openTop(t, parent)) + applied.contentBytes);
   assert.deepEqual(await listed(child, parent), []);
 });
 
@@ -176,7 +183,10 @@ test("the same trees give the same tar", { skip }, async (t) => {
   const { parent, child, top } = pair(t);
   change(child);
   execFileSync("cp", ["-a", child, join(top, "child2")]);
-  assert.equal(await text(packDiff(join(top, "child2"), parent)), await text(packDiff(child, parent)));
+  assert.equal(
+    await text(packDiff(openTop(t, join(top, "child2")), openTop(t, parent))),
+    await text(packDiff(openTop(t, child), openTop(t, parent))),
+  );
 });
 
 test("a tar of a whole tree is what GNU tar makes of it, and it reads it", { skip }, async (t) => {
@@ -184,11 +194,11 @@ test("a tar of a whole tree is what GNU tar makes of it, and it reads it", { ski
   change(child);
   const target = join(top, "target");
   mkdirSync(target);
-  await applyLayer(packTree(child), target);
+  await applyLayer(packTree(openTop(t, child)), target);
   assert.deepEqual(describeTree(target), describeTree(child));
   const byTar = join(top, "by-tar");
   mkdirSync(byTar);
-  const tar = Buffer.from(await text(packTree(child).setEncoding("latin1")), "latin1");
+  const tar = Buffer.from(await text(packTree(openTop(t, child)).setEncoding("latin1")), "latin1");
   execFileSync("tar", ["-x", "--xattrs", "--xattrs-include=*", "-C", byTar], {
     input: tar,
     stdio: ["pipe", "pipe", "ignore"],
@@ -203,9 +213,12 @@ test("a socket is left out; a name that would be a whiteout is refused in a laye
     `import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])`,
     join(child, "sock"),
   ]);
-  assert.equal((await text(packDiff(child, parent))).includes("sock"), false);
+  assert.equal((await text(packDiff(openTop(t, child), openTop(t, parent)))).includes("sock"), false);
   writeFileSync(join(child, ".wh.top"), "");
-  await assert.rejects(text(packDiff(child, parent)), { name: "LayerError", message: /'\.wh\.top'.*rename/ });
+  await assert.rejects(text(packDiff(openTop(t, child), openTop(t, parent))), {
+    name: "LayerError",
+    message: /'\.wh\.top'.*rename/,
+  });
 });
 
 test("a folder that is swapped for a link while it is walked is not followed", { skip }, async (t) => {
@@ -213,7 +226,7 @@ test("a folder that is swapped for a link while it is walked is not followed", {
   const secret = join(top, "secret");
   mkdirSync(secret);
   writeFileSync(join(secret, "file"), "secret");
-  const stream = packTree(child);
+  const stream = packTree(openTop(t, child));
   // The walk holds folders open by the time it names them; swap one below that it has yet to reach.
   renameSync(join(child, "usr", "lib"), join(top, "away"));
   symlinkSync(secret, join(child, "usr", "lib"));

@@ -3,7 +3,8 @@ import { libc, lastErrno, loadKoffi } from "../linux/libc.ts";
 import { errno, errnoName, errorCode } from "../linux/system-error.ts";
 import { LayerError } from "./layer-error.ts";
 import { archiveStatus, extractFlags, type Libarchive, type Pointer } from "./libarchive.ts";
-import { cleanEntryPath, fsPath, isAscii, quotePath, type RawPath } from "./raw-path.ts";
+import { fsPath, isAscii, quotePath, type RawPath } from "../file-system/raw-path.ts";
+import { cleanEntryPath } from "./entry-path.ts";
 import { parseWhiteout, removeLower, removeLowerIn } from "./whiteout.ts";
 
 const FORMAT_MASK = 0o170000;

@@ -1,5 +1,5 @@
 import { formatPaxRecord } from "./pax-records.ts";
-import type { RawPath } from "./raw-path.ts";
+import type { RawPath } from "../file-system/raw-path.ts";
 import { TAR_BLOCK_BYTES } from "./tar-header.ts";
 
 /** What goes into an entry's header. */

@@ -1,12 +1,10 @@
-import { type BigIntStats, closeSync, fstatSync, readSync } from "node:fs";
 import { Readable } from "node:stream";
+import type { EntryStats, TreeFile, TreeFolder } from "../file-system/file-tree.ts";
+import { quotePath, type RawPath } from "../file-system/raw-path.ts";
 import { majorMinor } from "../linux/special-files.ts";
 import { errorCode } from "../linux/system-error.ts";
-import { fileXattrs } from "./file-xattrs.ts";
 import { formatTarHeader, TAR_END, tarPadding, type TarHeaderFields } from "./format-tar-header.ts";
 import { LayerError } from "./layer-error.ts";
-import { OpenFolder } from "./open-folder.ts";
-import { quotePath, type RawPath } from "./raw-path.ts";
 import { walkChanges, type VisitedChange } from "./walk-changes.ts";
 
 const CHUNK_BYTES = 1 << 18;
@@ -14,16 +12,16 @@ const CHUNK_BYTES = 1 << 18;
 /**
  * A layer's tar: what differs between a root file system and the one below, deletions as AUFS whiteouts, hard links within
  * the layer kept. The same trees give the same bytes. Sockets are left out, as a tar has no such thing. The stream ends
- * with an error when a file cannot be read whole; a tar that ends well is complete.
+ * with an error when a file cannot be read whole; a tar that ends well is complete. The tops must stay open until then.
  *
  * @param parentRoot without it the whole tree is the layer
  */
-export function packDiff(root: string, parentRoot?: string): Readable {
+export function packDiff(root: TreeFolder, parentRoot?: TreeFolder): Readable {
   return streamOf(tarOf(refusingWhiteoutNames(walkChanges(root, parentRoot))));
 }
 
 /** A whole file tree as a tar, its top folder as "./" first; otherwise as `packDiff`. */
-export function packTree(root: string): Readable {
+export function packTree(root: TreeFolder): Readable {
   return streamOf(tarOf(withTop(root)));
 }
 
@@ -31,13 +29,8 @@ function streamOf(chunks: Iterable<Buffer>): Readable {
   return Readable.from(chunks, { objectMode: false, highWaterMark: CHUNK_BYTES });
 }
 
-function* withTop(root: string): Generator<VisitedChange, void> {
-  const folder = OpenFolder.top(root);
-  try {
-    yield { kind: "A", path: ".", name: ".", folder, stats: folder.stat(".") };
-  } finally {
-    folder.close();
-  }
+function* withTop(root: TreeFolder): Generator<VisitedChange, void> {
+  yield { kind: "A", path: ".", name: ".", folder: root, stats: root.stat(".") };
   yield* walkChanges(root);
 }
 
@@ -73,7 +66,7 @@ function whiteoutName({ path, name }: VisitedChange): RawPath {
 function* packEntry(
   out: Chunks,
   entry: VisitedChange,
-  stats: BigIntStats,
+  stats: EntryStats,
   links: Map<bigint, RawPath>,
 ): Generator<Buffer, void> {
   const fields: TarHeaderFields = {
@@ -116,32 +109,31 @@ function* packFile(
   out: Chunks,
   entry: VisitedChange,
   fields: TarHeaderFields,
-  stats: BigIntStats,
+  stats: EntryStats,
 ): Generator<Buffer, void> {
-  const fd = openFile(entry);
-  if (fd === undefined) return;
+  const file = openFile(entry);
+  if (file === undefined) return;
   try {
     // Its size as it is now, and not as the walk saw it: a running container may have written since.
-    const opened = fstatSync(fd, { bigint: true });
+    const opened = file.stat();
     if (!opened.isFile() || opened.ino !== stats.ino) throw changed(entry);
-    let left = Number(opened.size);
-    out.add(formatTarHeader({ ...fields, sizeBytes: left, mtimeNs: opened.mtimeNs, pax: paxXattrs(entry) }));
-    const padding = tarPadding(left);
-    while (left > 0) {
+    const sizeBytes = Number(opened.size);
+    out.add(formatTarHeader({ ...fields, sizeBytes, mtimeNs: opened.mtimeNs, pax: paxXattrs(entry) }));
+    for (let position = 0; position < sizeBytes;) {
       const room = out.room();
-      const bytes = readSync(fd, room, 0, Math.min(left, room.length), null);
+      const bytes = file.read(room, 0, Math.min(sizeBytes - position, room.length), position);
       if (bytes === 0) throw changed(entry);
-      left -= bytes;
+      position += bytes;
       out.took(bytes);
       yield* out.full();
     }
-    out.add(Buffer.alloc(padding));
+    out.add(Buffer.alloc(tarPadding(sizeBytes)));
   } finally {
-    closeSync(fd);
+    file.close();
   }
 }
 
-function openFile(entry: VisitedChange): number | undefined {
+function openFile(entry: VisitedChange): TreeFile | undefined {
   try {
     return entry.folder.openFile(entry.name);
   } catch (error) {
@@ -155,7 +147,7 @@ function changed(entry: VisitedChange): LayerError {
 }
 
 function paxXattrs(entry: VisitedChange): [string, Uint8Array][] {
-  return fileXattrs(entry.folder.path(entry.name)).map(({ name, value }) => [`SCHILY.xattr.${name}`, value]);
+  return entry.folder.xattrs(entry.name).map(({ name, value }) => [`SCHILY.xattr.${name}`, value]);
 }
 
 /** Gathers small pieces into chunks worth sending. */

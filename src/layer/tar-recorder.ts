@@ -2,7 +2,7 @@ import { createWriteStream } from "node:fs";
 import { once } from "node:events";
 import { finished } from "node:stream/promises";
 import { createGzip, type Gzip } from "node:zlib";
-import { isAscii, type RawPath } from "./raw-path.ts";
+import { isAscii, type RawPath } from "../file-system/raw-path.ts";
 import { TarScanner, type TarEntry } from "./tar-scanner.ts";
 
 /** Framing is gathered up to so many bytes, to make fewer and better compressed records. */

@@ -1,6 +1,6 @@
 import { LayerError } from "./layer-error.ts";
 import { parsePaxRecords } from "./pax-records.ts";
-import { quotePath, type RawPath } from "./raw-path.ts";
+import { quotePath, type RawPath } from "../file-system/raw-path.ts";
 import { EMPTY_TYPES, parseTarHeader, TAR_BLOCK_BYTES, type TarHeader } from "./tar-header.ts";
 
 /** pax and GNU long-name headers are names and attributes; anything larger is an attack on memory. */

@@ -1,9 +1,7 @@
-import { type BigIntStats, closeSync, readSync } from "node:fs";
+import type { EntryStats, TreeFile, TreeFolder } from "../file-system/file-tree.ts";
+import type { RawPath } from "../file-system/raw-path.ts";
 import { errorCode } from "../linux/system-error.ts";
 import type { ChangeKind } from "./change.ts";
-import { fileXattrs } from "./file-xattrs.ts";
-import { OpenFolder } from "./open-folder.ts";
-import type { RawPath } from "./raw-path.ts";
 
 /** A difference, while the walk stands at it. */
 export interface VisitedChange {
@@ -13,9 +11,9 @@ export interface VisitedChange {
   /** Its last part. */
   name: RawPath;
   /** The folder that holds it, open until the walk goes on. For a deletion, the folder it was deleted from. */
-  folder: OpenFolder;
+  folder: TreeFolder;
   /** Its status; of a deletion, undefined. */
-  stats: BigIntStats | undefined;
+  stats: EntryStats | undefined;
 }
 
 /**
@@ -25,27 +23,19 @@ export interface VisitedChange {
  *
  * A file whose inode was not touched since the snapshot is known by its change time; one that was is compared in mode, owner,
  * device, size, modification time and attributes, as Docker does, and, where all these agree, by its content.
+ *
+ * The two tops are the caller's to close, when the walk is over.
  */
-export function* walkChanges(root: string, parentRoot?: string): Generator<VisitedChange, void> {
-  const child = OpenFolder.top(root);
-  try {
-    const parent = parentRoot === undefined ? undefined : OpenFolder.top(parentRoot);
-    try {
-      yield* walkFolder(child, parent, "", () => undefined);
-    } finally {
-      parent?.close();
-    }
-  } finally {
-    child.close();
-  }
+export function* walkChanges(root: TreeFolder, parentRoot?: TreeFolder): Generator<VisitedChange, void> {
+  yield* walkFolder(root, parentRoot, "", () => undefined);
 }
 
 /**
  * @param announce yields the folder's own change if it was not yielded before: something in it differs
  */
 function* walkFolder(
-  child: OpenFolder,
-  parent: OpenFolder | undefined,
+  child: TreeFolder,
+  parent: TreeFolder | undefined,
   prefix: RawPath,
   announce: () => VisitedChange[] | undefined,
 ): Generator<VisitedChange, void> {
@@ -96,7 +86,7 @@ function* walkFolder(
   }
 }
 
-function openUnlessGone(folder: OpenFolder, name: RawPath): OpenFolder | undefined {
+function openUnlessGone(folder: TreeFolder, name: RawPath): TreeFolder | undefined {
   try {
     return folder.folder(name);
   } catch (error) {
@@ -105,49 +95,50 @@ function openUnlessGone(folder: OpenFolder, name: RawPath): OpenFolder | undefin
   }
 }
 
-function differs(child: OpenFolder, parent: OpenFolder, name: RawPath, now: BigIntStats, before: BigIntStats): boolean {
+function differs(child: TreeFolder, parent: TreeFolder, name: RawPath, now: EntryStats, before: EntryStats): boolean {
   if (now.ino === before.ino && now.ctimeNs === before.ctimeNs) return false;
   if (now.mode !== before.mode || now.uid !== before.uid || now.gid !== before.gid) return true;
   if (now.rdev !== before.rdev) return true;
   if (!now.isDirectory() && (now.mtimeNs !== before.mtimeNs || now.size !== before.size)) return true;
-  if (xattrsDiffer(child.path(name), parent.path(name))) return true;
+  if (xattrsDiffer(child, parent, name)) return true;
   if (now.isSymbolicLink()) return child.readLink(name) !== parent.readLink(name);
   return now.isFile() && contentsDiffer(child, parent, name);
 }
 
-function xattrsDiffer(path: string | Buffer, parentPath: string | Buffer): boolean {
-  const now = fileXattrs(path);
-  const before = fileXattrs(parentPath);
+function xattrsDiffer(child: TreeFolder, parent: TreeFolder, name: RawPath): boolean {
+  const now = child.xattrs(name);
+  const before = parent.xattrs(name);
   if (now.length !== before.length) return true;
   return now.some((xattr, index) => xattr.name !== before[index].name || !xattr.value.equals(before[index].value));
 }
 
 const compareBuffers = [Buffer.alloc(1 << 17), Buffer.alloc(1 << 17)] as const;
 
-function contentsDiffer(child: OpenFolder, parent: OpenFolder, name: RawPath): boolean {
-  const fd = child.openFile(name);
+function contentsDiffer(child: TreeFolder, parent: TreeFolder, name: RawPath): boolean {
+  const file = child.openFile(name);
   try {
-    const parentFd = parent.openFile(name);
+    const parentFile = parent.openFile(name);
     try {
-      for (;;) {
-        const bytes = readFully(fd, compareBuffers[0]);
-        const parentBytes = readFully(parentFd, compareBuffers[1]);
+      for (let position = 0; ;) {
+        const bytes = readFully(file, compareBuffers[0], position);
+        const parentBytes = readFully(parentFile, compareBuffers[1], position);
         if (bytes !== parentBytes) return true;
         if (compareBuffers[0].compare(compareBuffers[1], 0, bytes, 0, bytes) !== 0) return true;
         if (bytes < compareBuffers[0].length) return false;
+        position += bytes;
       }
     } finally {
-      closeSync(parentFd);
+      parentFile.close();
     }
   } finally {
-    closeSync(fd);
+    file.close();
   }
 }
 
-function readFully(fd: number, buffer: Buffer): number {
+function readFully(file: TreeFile, buffer: Buffer, position: number): number {
   let done = 0;
   while (done < buffer.length) {
-    const bytes = readSync(fd, buffer, done, buffer.length - done, null);
+    const bytes = file.read(buffer, done, buffer.length - done, position + done);
     if (bytes === 0) break;
     done += bytes;
   }

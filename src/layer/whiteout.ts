@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync, rmSync } from "node:fs";
-import { fsPath, type RawPath } from "./raw-path.ts";
+import { fsPath, type RawPath } from "../file-system/raw-path.ts";
 
 const PREFIX = ".wh.";
 const OPAQUE = ".wh..wh..opq";

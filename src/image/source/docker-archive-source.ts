@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { cleanEntryPath } from "../../layer/raw-path.ts";
+import { cleanEntryPath } from "../../layer/entry-path.ts";
 import { isDigest, sha256 } from "../digest.ts";
 import { parseImageConfig, parseJson } from "../image-config.ts";
 import { StoreError } from "../store-error.ts";

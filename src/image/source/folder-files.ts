@@ -1,6 +1,6 @@
 import { createReadStream, readdirSync, realpathSync, statSync } from "node:fs";
 import { join, sep } from "node:path";
-import { quotePath } from "../../layer/raw-path.ts";
+import { quotePath } from "../../file-system/raw-path.ts";
 import type { SourceFile, SourceFiles } from "./source-files.ts";
 
 const CHUNK_BYTES = 1 << 20;

@@ -7,7 +7,8 @@ import { COMPRESSION_MAGIC_BYTES, detectCompression } from "../../layer/compress
 import { decompress } from "../../layer/decompress.ts";
 import { LayerError } from "../../layer/layer-error.ts";
 import { peek, type PeekedStream } from "../../layer/peek.ts";
-import { cleanEntryPath, quotePath } from "../../layer/raw-path.ts";
+import { quotePath } from "../../file-system/raw-path.ts";
+import { cleanEntryPath } from "../../layer/entry-path.ts";
 import { TarScanner } from "../../layer/tar-scanner.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import type { Platform } from "../platform.ts";

@@ -1,7 +1,7 @@
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from "node:fs";
 import { posix } from "node:path";
 import { Readable } from "node:stream";
-import { cleanEntryPath } from "../../layer/raw-path.ts";
+import { cleanEntryPath } from "../../layer/entry-path.ts";
 import { TarScanner } from "../../layer/tar-scanner.ts";
 import { StoreError } from "../store-error.ts";
 import type { SourceFile, SourceFiles } from "./source-files.ts";

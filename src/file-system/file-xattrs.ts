@@ -1,17 +1,12 @@
 import { lastErrno, libc } from "../linux/libc.ts";
 import { errno, SystemError } from "../linux/system-error.ts";
-
-/** An extended attribute. */
-export interface Xattr {
-  name: string;
-  value: Buffer;
-}
+import { belongsToHost, type Xattr } from "./xattr.ts";
 
 const room = Buffer.alloc(1 << 16);
 
 /**
  * All extended attributes of a file (not of what it links to), ordered by name. Unlike those of linux/, the path may be
- * bytes that are not UTF-8. Labels that SELinux gave the file on this host are left out: they are the host's.
+ * bytes that are not UTF-8. Those that belong to this host are left out.
  */
 export function fileXattrs(path: string | Buffer): Xattr[] {
   const cPath = typeof path === "string" ? path : Buffer.concat([path, Buffer.of(0)]);
@@ -33,7 +28,7 @@ export function fileXattrs(path: string | Buffer): Xattr[] {
     .sort();
   const xattrs: Xattr[] = [];
   for (const name of names) {
-    if (name === "security.selinux" || name.startsWith("trusted.overlay.")) continue;
+    if (belongsToHost(name)) continue;
     const value = xattrValue(cPath, name);
     if (value !== undefined) xattrs.push({ name, value });
   }

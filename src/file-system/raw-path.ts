@@ -29,22 +29,7 @@ export function isAscii(raw: string): boolean {
   return /^[\x00-\x7f]*$/.test(raw);
 }
 
-/**
- * A tar entry's name made relative to the layer's root and lexically clean, as Docker does: "/a//./b/" and "a/x/../b" are
- * "a/b"; the root itself is ".".
- *
- * @returns undefined when its ".." lead out of the root
- */
-export function cleanEntryPath(raw: RawPath): RawPath | undefined {
-  if (alreadyClean.test(raw) && !raw.includes("/.")) return raw;
-  const parts: string[] = [];
-  for (const part of raw.split("/")) {
-    if (part === "" || part === ".") continue;
-    if (part !== "..") parts.push(part);
-    else if (parts.pop() === undefined) return undefined;
-  }
-  return parts.length === 0 ? "." : parts.join("/");
+/** Orders raw paths by their bytes. */
+export function compareRaw(a: RawPath, b: RawPath): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
-
-/** Names that need no look at their parts; most do not. */
-const alreadyClean = /^[^./][^/]*(?:\/[^/]+)*$/;
