@@ -40,8 +40,11 @@ export async function checkStore({ devices, files }: ImageContext): Promise<stri
     attempt(() => {
       const container = files.container(id);
       if (container === undefined) return;
-      if (!present.has(id))
-        problems.push(`Container ${container.name} has no device: ${id} is missing; remove the container`);
+      for (const device of [container.device, container.below ?? container.device]) {
+        if (present.has(device)) continue;
+        problems.push(`Container ${container.name} has no device: ${device} is missing; remove the container`);
+        break;
+      }
       if (files.imageConfig(container.imageId) === undefined) {
         problems.push(`Container ${container.name} has lost its image ${container.imageId}`);
       }

@@ -1,10 +1,13 @@
+import { applyLayer } from "../layer/apply.ts";
+import { packDiff } from "../layer/pack.ts";
 import { addLayer } from "./add-layer.ts";
 import { chainId, sha256, type Digest } from "./digest.ts";
 import { findContainer } from "./find-container.ts";
 import { findImage, layersOf, type FoundImage } from "./find-image.ts";
 import type { ImageContext } from "./image-context.ts";
 import { withMountedPair } from "./mounted-pair.ts";
-import { recordPacked } from "./record-packed.ts";
+import type { ContainerRecord, LayerRecord } from "./records.ts";
+import { recordPacked, type PackedLayer } from "./record-packed.ts";
 import { parseReference } from "./reference.ts";
 import { registerImage } from "./register-image.ts";
 import type { LongOptions } from "./types.ts";
@@ -19,24 +22,22 @@ export async function commitContainer(
   name: string,
   options: LongOptions,
 ): Promise<{ id: Digest }> {
-  const { devices, files } = context;
+  const { files } = context;
   const reference = parseReference(name);
-  const { id: containerDevice, name: containerName, imageId } = findContainer(files, container);
-  const image = findImage(files, imageId);
+  const record = findContainer(files, container);
+  const image = findImage(files, record.imageId);
   const below = layersOf(files, image);
   const parent = below.at(-1);
   const layer = await addLayer(context, async (device, tarRecord) => {
-    await devices.create(device, containerDevice);
-    const packed = await withMountedPair(devices, device, parent?.device, (root, parentRoot) =>
-      recordPacked(root, parentRoot, tarRecord, options.signal),
-    );
+    const fill = record.below === undefined ? snapshot : repack;
+    const packed = await fill(context, { record, parent, device, tarRecord, signal: options.signal });
     return {
       ...packed,
       chainId: chainId(parent?.chainId, packed.diffId),
       ...(parent !== undefined && { parent: parent.chainId }),
     };
   });
-  const config = committedConfig(image, layer.diffId, containerName);
+  const config = committedConfig(image, layer.diffId, record);
   return registerImage(context, {
     id: sha256(config),
     config,
@@ -46,19 +47,56 @@ export async function commitContainer(
   });
 }
 
+/** What a new layer is made from, and where. */
+interface LayerPlan {
+  record: ContainerRecord;
+  parent: LayerRecord | undefined;
+  device: string;
+  tarRecord: string;
+  signal: AbortSignal | undefined;
+}
+
+/** The layer is a snapshot of the container. */
+async function snapshot(
+  { devices }: ImageContext,
+  { record, parent, device, tarRecord, signal }: LayerPlan,
+): Promise<PackedLayer> {
+  await devices.create(device, record.device);
+  return withMountedPair(devices, device, parent?.device, (root, parentRoot) =>
+    recordPacked(root, parentRoot, tarRecord, signal),
+  );
+}
+
+/** Of a container that did not begin as its image, only what it changed since is the layer. */
+async function repack(
+  { devices }: ImageContext,
+  { record, parent, device, tarRecord, signal }: LayerPlan,
+): Promise<PackedLayer> {
+  await devices.create(device, parent?.device);
+  const mounting = devices.get(device);
+  try {
+    return await withMountedPair(devices, record.device, record.below, (root, parentRoot) =>
+      applyLayer(packDiff(root, parentRoot), mounting, { recordTo: tarRecord, signal }),
+    );
+  } finally {
+    await mounting.then(() => devices.put(device));
+  }
+}
+
 /** What Docker notes of the container that an image was built in; it is not true of this one. */
 const aboutABuild: ReadonlySet<string> = new Set(["container", "container_config", "id", "parent"]);
 
-function committedConfig({ config }: FoundImage, diffId: Digest, containerName: string): Buffer {
+function committedConfig({ config }: FoundImage, diffId: Digest, record: ContainerRecord): Buffer {
   const created = new Date().toISOString();
   const history = Array.isArray(config.raw.history) ? (config.raw.history as unknown[]) : [];
   const kept = Object.entries(config.raw).filter(([key]) => !aboutABuild.has(key));
   return Buffer.from(
     JSON.stringify({
       ...Object.fromEntries(kept),
+      ...(record.config !== undefined && { config: record.config }),
       created,
       rootfs: { type: "layers", diff_ids: [...config.diffIds, diffId] },
-      history: [...history, { created, created_by: "mica commit", comment: `container ${containerName}` }],
+      history: [...history, { created, created_by: "mica commit", comment: `container ${record.name}` }],
     }),
   );
 }

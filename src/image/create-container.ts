@@ -34,6 +34,7 @@ export async function createContainer(
       files.writeContainer({
         id,
         name,
+        device: id,
         imageId: image.id,
         image: image.reference ?? image.id,
         created: new Date().toISOString(),

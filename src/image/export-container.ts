@@ -14,15 +14,15 @@ export async function exportContainer(
   writable: Writable,
   options: LongOptions,
 ): Promise<void> {
-  const { id } = findContainer(files, container);
+  const { device: origin } = findContainer(files, container);
   const write = (device: string): Promise<void> =>
     withMounted(devices, device, (root) =>
       pipeline(packTree(root), writable, options.signal === undefined ? {} : { signal: options.signal }),
     );
-  if ((await devices.device(id))?.mountPoint === undefined) return write(id);
+  if ((await devices.device(origin))?.mountPoint === undefined) return write(origin);
   const device = randomBytes(32).toString("hex");
   await pending.during({ owner: "temporary", device }, async () => {
-    await devices.create(device, id);
+    await devices.create(device, origin);
     await write(device);
   });
 }

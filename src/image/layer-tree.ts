@@ -33,9 +33,9 @@ export async function layerTree({ devices, files }: ImageContext): Promise<TreeN
   for (const { chainId, parent } of layers) {
     (parent === undefined ? base : (nodes.get(parent) ?? base)).children.push(nodes.get(chainId)!);
   }
-  for (const { id, name, imageId } of files.containers()) {
+  for (const { id, name, imageId, device } of files.containers()) {
     const top = files.imageConfig(imageId) && chainIds(findImage(files, imageId).config.diffIds).at(-1);
-    ((top === undefined ? undefined : nodes.get(top)) ?? base).children.push(node("container", id, id, [name]));
+    ((top === undefined ? undefined : nodes.get(top)) ?? base).children.push(node("container", id, device, [name]));
   }
   return base;
 }

@@ -6,7 +6,7 @@ import type { ImageDevices } from "./image-devices.ts";
 import type { StoreFiles } from "./store-files.ts";
 import type { StoreLocks } from "./store-locks.ts";
 
-/** Whose record will claim the device: a layer's, the container's of that name, or nobody's. */
+/** Whose record will claim the device: a layer's, a container's, or nobody's. */
 export type OwnerKind = "layer" | "container" | "temporary";
 
 /** A device that is being made or removed. */
@@ -98,8 +98,8 @@ export class PendingDevices {
   private takeDead(): PendingMark[] {
     const dead: PendingMark[] = [];
     for (const name of readdirSync(this.files.pendingFolder)) {
-      const [owner, device] = name.split("-") as (string | undefined)[];
-      if (!isOwnerKind(owner) || device === undefined) continue;
+      const [, owner, device = ""] = /^([a-z]+)-(.+)$/.exec(name) ?? [];
+      if (!isOwnerKind(owner)) continue;
       const path = join(this.files.pendingFolder, name);
       const lock = tryLock(path);
       if (lock !== undefined) dead.push({ owner, device, path, lock });
@@ -109,7 +109,11 @@ export class PendingDevices {
 
   private isClaimed({ owner, device }: PendingDevice): boolean {
     if (owner === "layer") return this.files.layers().some((layer) => layer.device === device);
-    return owner === "container" && this.files.container(device) !== undefined;
+    if (owner === "temporary") return false;
+    return (
+      this.files.container(device) !== undefined ||
+      this.files.containers().some((each) => each.device === device || each.below === device)
+    );
   }
 }
 

@@ -15,15 +15,24 @@ export const layerRecordSchema = v.object({
 });
 export type LayerRecord = v.InferOutput<typeof layerRecordSchema>;
 
-/** A container; `containers/<id>.json`. Its device has the same name. */
-export const containerRecordSchema = v.object({
-  id: v.string(),
-  name: v.string(),
-  imageId: v.string(),
-  image: v.string(),
-  created: v.string(),
-  sizeBytes: v.optional(v.number()),
-});
+/** A container; `containers/<id>.json`. */
+export const containerRecordSchema = v.pipe(
+  v.object({
+    id: v.string(),
+    name: v.string(),
+    imageId: v.string(),
+    image: v.string(),
+    created: v.string(),
+    sizeBytes: v.optional(v.number()),
+    /** The graph's name of its device, where it has not the container's ID: one that Docker made. */
+    device: v.optional(v.string()),
+    /** The device that it began as a snapshot of, where that is not its image's top layer: Docker's `<hash>-init`. */
+    below: v.optional(v.string()),
+    /** What it runs with, in place of its image's `config`: an image of it gets that. */
+    config: v.optional(v.record(v.string(), v.unknown())),
+  }),
+  v.transform((file) => ({ ...file, device: file.device ?? file.id })),
+);
 export type ContainerRecord = v.InferOutput<typeof containerRecordSchema>;
 
 /** Names of images, each with the image's ID; `references.json`. */

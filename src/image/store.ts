@@ -38,7 +38,7 @@ export class Store {
     const containers = files.containers();
     if (containers.length === 0) return [];
     const mountPoints = new Map((await devices.devices()).map(({ id, mountPoint }) => [id, mountPoint]));
-    return containers.map((record) => containerSummary(record, mountPoints.get(record.id)));
+    return containers.map((record) => containerSummary(record, mountPoints.get(record.device)));
   }
 
   /** One image by name, ID or the start of its ID. @throws StoreError not-found, ambiguous */
@@ -49,7 +49,7 @@ export class Store {
   /** One container by ID, name or the start of its ID. @throws StoreError not-found, ambiguous */
   async container(nameOrId: string): Promise<ContainerSummary> {
     const record = findContainer(this.#context.files, nameOrId);
-    return containerSummary(record, (await this.#context.devices.device(record.id))?.mountPoint);
+    return containerSummary(record, (await this.#context.devices.device(record.device))?.mountPoint);
   }
 
   /**
@@ -72,10 +72,10 @@ export class Store {
 
   /** Mounts a container, if it is not; resolves to the path of its root file system. It stays mounted when the process ends. */
   async mount(container: string): Promise<string> {
-    const { id } = findContainer(this.#context.files, container);
+    const { id, device } = findContainer(this.#context.files, container);
     const mounted = this.#mounted.get(id);
     if (mounted !== undefined && existsSync(mounted)) return mounted;
-    const path = await this.#context.devices.get(id);
+    const path = await this.#context.devices.get(device);
     this.#mounted.set(id, path);
     return path;
   }
@@ -83,12 +83,12 @@ export class Store {
   /** Unmounts a container, whoever mounted it. @throws StoreError invalid when it is not mounted */
   async umount(container: string): Promise<void> {
     const { devices, files } = this.#context;
-    const { id, name } = findContainer(files, container);
-    if ((await devices.device(id))?.mountPoint === undefined) {
+    const { id, name, device } = findContainer(files, container);
+    if ((await devices.device(device))?.mountPoint === undefined) {
       this.#mounted.delete(id);
       throw new StoreError("invalid", `Cannot unmount container ${name}: it is not mounted`);
     }
-    await devices.put(id);
+    await devices.put(device);
     this.#mounted.delete(id);
   }
 
@@ -99,9 +99,9 @@ export class Store {
       import("./mounted-pair.ts"),
     ]);
     const { devices, files } = this.#context;
-    const { id, imageId } = findContainer(files, container);
-    const parent = layersOf(files, findImage(files, imageId)).at(-1);
-    return withMountedPair(devices, id, parent?.device, changes);
+    const { device, below, imageId } = findContainer(files, container);
+    const parent = below ?? layersOf(files, findImage(files, imageId)).at(-1)?.device;
+    return withMountedPair(devices, device, parent, changes);
   }
 
   /** Makes an image of a container as it is; it may be mounted. */
@@ -182,10 +182,15 @@ export class Store {
 }
 
 function containerSummary(record: ContainerRecord, mountPoint: string | undefined): ContainerSummary {
+  const { id, name, imageId, image, created, device, sizeBytes } = record;
   return {
-    ...record,
-    device: record.id,
-    sizeBytes: record.sizeBytes,
+    id,
+    name,
+    imageId,
+    image,
+    created,
+    device,
+    sizeBytes,
     mountPoint: mountPoint === undefined ? undefined : join(mountPoint, "rootfs"),
   };
 }
