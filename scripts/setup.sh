@@ -5,12 +5,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-runtime}
 
+libraries=/usr/lib/$(uname -m)-linux-gnu
 # command:package pairs; a package is installed only when its command or file is missing.
 runtime=(mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs
-  /usr/lib/x86_64-linux-gnu/libarchive.so.13:libarchive13 thin_check:thin-provisioning-tools)
+  "$libraries/libarchive.so.13:libarchive13" "$libraries/libdevmapper.so.1.02.1:libdevmapper1.02.1"
+  thin_check:thin-provisioning-tools)
 test=(mount:mount tar:tar xz:xz-utils zstd:zstd fio:fio skopeo:skopeo getfattr:attr setcap:libcap2-bin
   qemu-system-x86_64:qemu-system-x86 dmsetup:dmsetup busybox:busybox-static cpio:cpio
-  linux.uml:user-mode-linux insmod:kmod cc:gcc /usr/include/stdio.h:libc6-dev)
+  linux.uml:user-mode-linux insmod:kmod cc:gcc /usr/include/stdio.h:libc6-dev setfacl:acl ip:iproute2
+  lvm:lvm2 dockerd:docker.io containerd:containerd runc:runc)
 bench=(fio:fio qemu-storage-daemon:qemu-system-common qemu-img:qemu-utils nbdkit:nbdkit nbdfuse:libnbd-bin)
 wanted=("${runtime[@]}")
 case $purpose in
