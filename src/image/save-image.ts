@@ -5,18 +5,13 @@ import { pipeline } from "node:stream/promises";
 import { MountedFolder } from "../file-system/mounted-folder.ts";
 import { formatTarHeader, TAR_END, tarPadding } from "../layer/format-tar-header.ts";
 import { rebuildTar } from "../layer/rebuild-tar.ts";
-import { hexOf, sha256, type Digest } from "./digest.ts";
+import { blobFolders, blobName, imageBlobs, layoutFiles, tarEntry, type ArchivedImage } from "./archive-format.ts";
+import type { Digest } from "./digest.ts";
 import { findImage, layersOf, type FoundImage } from "./find-image.ts";
 import type { ImageContext } from "./image-context.ts";
-import { parseReference } from "./reference.ts";
 import type { LayerRecord } from "./records.ts";
 import { StoreError } from "./store-error.ts";
 import type { LongOptions } from "./types.ts";
-
-const CONFIG_TYPE = "application/vnd.oci.image.config.v1+json";
-const LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar";
-const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
-const INDEX_TYPE = "application/vnd.oci.image.index.v1+json";
 
 /**
  * Writes an image as a tar that is an OCI image layout and a `docker save` archive at once, as Docker 25 and later write it.
@@ -51,26 +46,15 @@ async function* archiveOf(
   image: FoundImage,
   layers: readonly LayerRecord[],
 ): AsyncGenerator<Buffer> {
-  const manifest = json({
-    schemaVersion: 2,
-    mediaType: MANIFEST_TYPE,
-    config: { mediaType: CONFIG_TYPE, digest: image.id, size: image.configBytes.length },
-    layers: layers.map(({ diffId, tarBytes }) => ({ mediaType: LAYER_TYPE, digest: diffId, size: tarBytes })),
-  });
+  const archived: ArchivedImage = {
+    ...image,
+    references: image.reference === undefined ? [] : [image.reference],
+    layers,
+  };
   const mtimeNs = createdAt(image);
-  const file = (name: string, bytes: Buffer): Buffer[] => [
-    formatTarHeader({ name, type: "0", mode: 0o644, sizeBytes: bytes.length, mtimeNs }),
-    bytes,
-    Buffer.alloc(tarPadding(bytes.length)),
-  ];
-  const folder = (name: string): Buffer => formatTarHeader({ name, type: "5", mode: 0o755, mtimeNs });
-  yield* file("oci-layout", json({ imageLayoutVersion: "1.0.0" }));
-  yield* file("index.json", indexJson(image, manifest));
-  yield* file("manifest.json", dockerManifest(image, layers));
-  yield folder("blobs/");
-  yield folder("blobs/sha256/");
-  yield* file(blobName(sha256(manifest)), manifest);
-  yield* file(blobName(image.id), image.configBytes);
+  for (const file of layoutFiles([archived], "tag")) yield* tarEntry(file, mtimeNs);
+  yield* blobFolders(mtimeNs);
+  for (const file of imageBlobs(archived)) yield* tarEntry(file, mtimeNs);
   const written = new Set<Digest>();
   for (const layer of layers) {
     if (written.has(layer.diffId)) continue;
@@ -109,62 +93,6 @@ async function* checkedTar(tar: AsyncIterable<Buffer>, image: FoundImage, layer:
     `Cannot save image ${image.reference ?? image.id}: the files of layer ${layer.diffId} are not as they were; ` +
       "import the image again",
   );
-}
-
-function indexJson(image: FoundImage, manifest: Buffer): Buffer {
-  const { architecture, os, variant } = image.config;
-  const tag = tagOf(image);
-  return json({
-    schemaVersion: 2,
-    mediaType: INDEX_TYPE,
-    manifests: [
-      {
-        mediaType: MANIFEST_TYPE,
-        digest: sha256(manifest),
-        size: manifest.length,
-        ...(architecture !== undefined && os !== undefined && { platform: { architecture, os, variant } }),
-        ...(tag !== undefined && {
-          annotations: {
-            "io.containerd.image.name": fullName(tag.repository, tag.tag),
-            "org.opencontainers.image.ref.name": tag.tag,
-          },
-        }),
-      },
-    ],
-  });
-}
-
-function dockerManifest(image: FoundImage, layers: readonly LayerRecord[]): Buffer {
-  const tag = tagOf(image);
-  return json([
-    {
-      Config: blobName(image.id),
-      RepoTags: tag === undefined ? null : [`${tag.repository}:${tag.tag}`],
-      Layers: layers.map(({ diffId }) => blobName(diffId)),
-    },
-  ]);
-}
-
-function tagOf(image: FoundImage): { repository: string; tag: string } | undefined {
-  if (image.reference === undefined) return undefined;
-  const { repository, tag } = parseReference(image.reference);
-  return tag === undefined ? undefined : { repository, tag };
-}
-
-/** As containerd names images: with the registry, also Docker's own. */
-function fullName(repository: string, tag: string): string {
-  const parts = repository.split("/");
-  const hasHost = parts.length > 1 && (/[.:]/.test(parts[0]) || parts[0] === "localhost");
-  if (hasHost) return `${repository}:${tag}`;
-  return `docker.io/${parts.length === 1 ? "library/" : ""}${repository}:${tag}`;
-}
-
-function blobName(digest: Digest): string {
-  return `blobs/sha256/${hexOf(digest)}`;
-}
-
-function json(value: unknown): Buffer {
-  return Buffer.from(JSON.stringify(value));
 }
 
 function createdAt({ config }: FoundImage): bigint {
