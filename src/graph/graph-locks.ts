@@ -7,11 +7,13 @@ import { KeyedQueue } from "./keyed-queue.ts";
 import { LockSlots, slots } from "./lock-slots.ts";
 
 const noticeAfterMs = 1000;
+/** How long growing waits for a change to end before it goes on beside it. */
+const momentMs = 2000;
 
 /**
  * Who may do what to a graph at the same time, in this process and among processes. From the outside in: an operation
  * (shared; shutdown is alone) → a device (its mounting, unmounting, formatting: may take long) → the graph (a change of pool, names or
- * files: short). Always taken in that order. All are locks of the kernel, so a process that dies leaves none.
+ * files: short) → the pool's table. Always taken in that order. All are locks of the kernel, so a process that dies leaves none.
  */
 export class GraphLocks {
   readonly #locks: LockSlots;
@@ -35,12 +37,35 @@ export class GraphLocks {
     return this.#exclusively(slots.change, "the graph", task);
   }
 
-  /** `change` if nobody else is at it, else undefined at once. */
-  async changeIfFree<T>(task: () => Promise<T>): Promise<T | undefined> {
-    return this.#queue.run(slots.change, async () => {
-      if (!this.#locks.try(slots.change, "exclusive")) return undefined;
-      return this.#holding(slots.change, task);
-    });
+  /**
+   * `change` if it can be had within a moment; else the task runs beside whoever has it. For growing the pool: who holds the graph
+   * longer than a moment may be waiting for the very space that growing makes.
+   */
+  async changeOrBeside<T>(task: () => Promise<T>): Promise<T> {
+    for (const giveUpAt = performance.now() + momentMs; performance.now() < giveUpAt; await sleep(10)) {
+      if (this.#queue.isBusy(slots.change)) continue;
+      const done = await this.#queue.run(slots.change, async () => {
+        if (!this.#locks.try(slots.change, "exclusive")) return undefined;
+        return { result: await this.#holding(slots.change, task) };
+      });
+      if (done !== undefined) return done.result;
+    }
+    return task();
+  }
+
+  /** A change of the pool's table. Taken inside `change` by who has that. */
+  async poolTable<T>(task: () => Promise<T>): Promise<T> {
+    return this.#exclusively(slots.poolTable, "the pool's size", task);
+  }
+
+  /** This process becomes the pool's monitor, for as long as it has the graph open; false where another one is. */
+  becomeMonitor(): boolean {
+    return this.#locks.try(slots.monitor, "exclusive");
+  }
+
+  /** The process that is the pool's monitor, or undefined. */
+  monitor(): number | undefined {
+    return this.#locks.isHeld(slots.monitor) ? this.#locks.holders(slots.monitor)[0] : undefined;
   }
 
   /** Work on one device. */

@@ -2,6 +2,11 @@
 export class KeyedQueue {
   readonly #tails = new Map<number, Promise<unknown>>();
 
+  /** Whether something of that key runs or waits. */
+  isBusy(key: number): boolean {
+    return this.#tails.has(key);
+  }
+
   async run<T>(key: number, task: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key);
     const result = before === undefined ? task() : before.then(task, task);

@@ -8,6 +8,8 @@ export const slots = {
   change: 1,
   operation: 2,
   users: 3,
+  poolTable: 4,
+  monitor: 5,
   /** A device's three slots; by a hash of 38 bits: two devices that meet in one only wait for each other. */
   device: (id: string, part: "busy" | "used" | "kept"): number =>
     16 + hashOf(id) * 3 + { busy: 0, used: 1, kept: 2 }[part],
