@@ -9,6 +9,8 @@ import type { DeviceDriverData, DeviceStatus, DeviceUsage, GraphBlockLocation } 
 import { reportBlock, reportStatus, reportUsage } from "./device-reporting.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
+import { growPool, type GrownPool } from "./growth.ts";
+import type { PoolGrowth } from "./growth-plan.ts";
 import type { MountedDevices, MountWish } from "./mounted-devices.ts";
 import { isDeviceMounted, mountPointOf } from "./mount-points.ts";
 import { withOriginAtRest } from "./origin-at-rest.ts";
@@ -175,6 +177,20 @@ export class DeviceSet {
   /** What is wrong with the pool's metadata, or between it and the files: a line each, none when all is well. */
   async check(): Promise<string[]> {
     return this.#operation(() => this.#parts.context.locks.change(() => checkGraph(this.#parts.context)));
+  }
+
+  /**
+   * Makes the pool larger while it is used: loopback files to the sizes given; on block devices it takes what they have by now.
+   * Writes that a full pool holds go on.
+   *
+   * @param growth bytes, or what to add: `{ dataBytes: { addPercent: 20 } }`
+   * @throws GraphError EINVAL (smaller than it is, more than a device has), ENOTSUP (LVM's, or a pool of someone else's), EROFS
+   */
+  async growPool(growth: PoolGrowth = {}): Promise<GrownPool> {
+    const { context } = this.#parts;
+    return this.#operation(() =>
+      context.locks.changeOrBeside(() => context.locks.poolTable(() => growPool(context, growth))),
+    );
   }
 
   /** Tries again to delete what was in use when it was removed. Happens by itself every 30 s. */

@@ -11,6 +11,7 @@ import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
 import { GraphLocks } from "./graph-locks.ts";
 import type { GraphOptions } from "./graph-options.ts";
+import { completeGrowth } from "./growth.ts";
 import { MetadataStore } from "./metadata-store.ts";
 import { migrateSingleFile } from "./migrate-single-file.ts";
 import { MountedDevices } from "./mounted-devices.ts";
@@ -173,6 +174,7 @@ async function start(parts: DeviceSetParts): Promise<void> {
 async function startPool({ context, transactions }: DeviceSetParts): Promise<"started" | "running"> {
   migrateSingleFile(context);
   const state = await ensurePool(context);
+  if (state === "running") await context.locks.poolTable(() => completeGrowth(context));
   if (state === "running") await transactions.recover(await poolStatus(context));
   return state;
 }

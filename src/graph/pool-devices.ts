@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { deviceSizeBytes, isBlockDevice } from "../linux/block-device.ts";
-import { attachLoop, loopsOf } from "../linux/loop.ts";
+import { attachLoop, loopsOf, refreshLoopSize } from "../linux/loop.ts";
 import { baseId } from "./device-names.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
@@ -53,6 +53,7 @@ export function preparePoolDevices(context: GraphContext): {
       return deviceSizeBytes(device.path);
     }
     const bytes = ensureLoopbackFile(device.file, { sizeBytes, grow: options.given.has(option) }, log);
+    for (const loop of loopsOf(device.file)) refreshLoopSize(loop);
     if (context.mapper.kind === "kernel" && device.path === device.file) {
       device.path = attachLoop(device.file, { directIo: true });
     }

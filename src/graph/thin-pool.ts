@@ -10,7 +10,7 @@ import { humanSize } from "./size.ts";
 const lowWaterMarkBlocks = 32768;
 
 /**
- * Makes sure that the pool runs, and is as large as its data device. Only for who holds the graph's lock.
+ * Makes sure that the pool runs, and its files have the size that they are to have. Only for who holds the graph's lock.
  *
  * @returns "started" when it did not run before: then everything the files say is to be compared with it
  */
@@ -35,10 +35,6 @@ export async function ensurePool(context: GraphContext): Promise<"started" | "ru
     context.log("debug", `starting pool ${context.pool}: ${table}`);
     await context.mapper.create(context.pool, table);
     return "started";
-  }
-  if (Number(running.tableLine.trim().split(/\s+/)[1]) < Math.floor(dataBytes / 512)) {
-    await context.mapper.reload(context.pool, table);
-    context.log("info", `the pool has grown to ${humanSize(dataBytes)}`);
   }
   return "running";
 }

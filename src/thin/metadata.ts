@@ -1,9 +1,8 @@
-import { mostMetadataBitmaps } from "../persistent-data/bitmap-index.ts";
 import { BlockCache } from "../persistent-data/block-cache.ts";
 import { type BlockFile, openBlockFile } from "../persistent-data/block-file.ts";
 import { Block } from "../persistent-data/block.ts";
-import { entriesPerPage } from "../persistent-data/count-page.ts";
 import { MetadataError } from "../persistent-data/metadata-error.ts";
+import { mostMetadataBlocks } from "../persistent-data/metadata-limit.ts";
 import { largestTime } from "./block-time.ts";
 import { DeviceMapping, type MappingContext } from "./device-mapping.ts";
 import type { DeviceDetails, DeviceRecord } from "./device-record.ts";
@@ -17,9 +16,6 @@ import { type Superblock, superblockLocation } from "./superblock.ts";
 import { SuperblockStore } from "./superblock-store.ts";
 
 export type { DeviceDetails, FormatOptions };
-
-/** The largest metadata device that the format can use, in blocks of 4 KiB: about 15.9 GiB. */
-export const mostMetadataBlocks = mostMetadataBitmaps * entriesPerPage;
 
 /** Thin device ids have 24 bits. */
 const mostDevices = 2 ** 24;
