@@ -78,6 +78,7 @@ export { humanSize, parseSize } from "./graph/size.ts";
 export { Store } from "./image/store.ts";
 export { StoreError } from "./image/store-error.ts";
 export { DeviceMapperError } from "./device-mapper/device-mapper-error.ts";
+export { kernelDeviceMapper } from "./device-mapper/kernel/kernel-device-mapper.ts";
 export { userspaceDeviceMapper } from "./device-mapper/userspace/userspace-device-mapper.ts";
 export type { GraphLog, GraphOptions } from "./graph/graph-options.ts";
 export type { DeviceRecord } from "./graph/device-record.ts";

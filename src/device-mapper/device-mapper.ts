@@ -66,8 +66,11 @@ export interface DeviceMapper {
   create(name: string, table: string): Promise<void>;
   /** Puts another table in force: grows pools and volumes while they are used. */
   reload(name: string, table: string): Promise<void>;
-  /** I/O waits from now on, and what was accepted is on the disk. */
-  suspend(name: string): Promise<void>;
+  /**
+   * I/O waits from now on, and what was accepted is on the disk, a mounted file system's cache too. With `noFlush` it is not: I/O under way
+   * waits as well, and so a full pool's devices can be suspended, whose I/O would never end.
+   */
+  suspend(name: string, options?: { noFlush?: boolean }): Promise<void>;
   resume(name: string): Promise<void>;
   /** ENXIO when there is none; EBUSY when it is in use, unless deferred: then it goes at the last close. */
   remove(name: string, options?: { deferred?: boolean }): Promise<void>;
