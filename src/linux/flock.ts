@@ -61,3 +61,14 @@ function tryLock(path: string, exclusive: boolean): FileLock | undefined {
   if (number === errno.EAGAIN || number === errno.EINTR) return undefined;
   throw new SystemError(number, { syscall: "lock", path });
 }
+
+/** Whether somebody holds a file's lock exclusively. Asks through a descriptor that only reads, and changes nothing. */
+export function isLocked(path: string): boolean {
+  const fd = openSync(path, "r");
+  try {
+    if (libc("int flock(int, int)")(fd, LOCK_SH | LOCK_NB) === 0) return false;
+    return lastErrno() === errno.EAGAIN;
+  } finally {
+    closeSync(fd);
+  }
+}
