@@ -9,15 +9,18 @@ import { populate } from "../testing/populate.ts";
 import { openExt4 } from "./ext4-tree.ts";
 
 const kinds = [
-  { name: "as mkfs makes it", mkfs: ["-t", "ext4"] },
+  { name: "as mkfs makes a large one", mkfs: ["-t", "ext4", "-b", "4096"] },
   { name: "with blocks of 1 KiB", mkfs: ["-t", "ext4", "-b", "1024"] },
   { name: "with blocks of 2 KiB and inodes of 512 bytes", mkfs: ["-t", "ext4", "-b", "2048", "-I", "512"] },
-  { name: "with inodes of 128 bytes", mkfs: ["-t", "ext4", "-I", "128"] },
-  { name: "without extents, of 32 bits", mkfs: ["-t", "ext4", "-O", "^extent,^64bit,^flex_bg,^metadata_csum"] },
+  { name: "with inodes of 128 bytes", mkfs: ["-t", "ext4", "-b", "4096", "-I", "128"] },
+  {
+    name: "without extents, of 32 bits",
+    mkfs: ["-t", "ext4", "-b", "4096", "-O", "^extent,^64bit,^flex_bg,^metadata_csum"],
+  },
   { name: "with a block map of 1 KiB blocks", mkfs: ["-t", "ext4", "-b", "1024", "-O", "^extent,^64bit"] },
-  { name: "with inline data", mkfs: ["-t", "ext4", "-O", "inline_data", "-I", "256"] },
+  { name: "with inline data", mkfs: ["-t", "ext4", "-O", "inline_data", "-b", "4096", "-I", "256"] },
   { name: "with inline data in large inodes", mkfs: ["-t", "ext4", "-O", "inline_data", "-I", "1024"] },
-  { name: "with attributes in inodes", mkfs: ["-t", "ext4", "-O", "ea_inode"] },
+  { name: "with attributes in inodes", mkfs: ["-t", "ext4", "-O", "ea_inode"], attributeBytes: 30_000 },
   { name: "with big allocation", mkfs: ["-t", "ext4", "-O", "bigalloc", "-C", "65536"], many: 500 },
   { name: "with meta groups", mkfs: ["-t", "ext4", "-b", "1024", "-g", "1024", "-O", "meta_bg,^resize_inode"] },
   { name: "with few superblocks", mkfs: ["-t", "ext4", "-O", "sparse_super2,uninit_bg,^metadata_csum"] },
@@ -43,11 +46,15 @@ function describeImage(image: string): TreeDescription {
   return description;
 }
 
-for (const { name, mkfs, unwritten, many } of kinds) {
+for (const { name, mkfs, unwritten, many, attributeBytes } of kinds) {
   test(`a file system ${name} is read as the kernel reads it`, { skip: cannotMount }, (t) => {
     const image = makeImage(t, 160, ["mke2fs", "-q", "-F", ...mkfs]);
     const mounted = mountImage(t, image, "ext4");
-    populate(mounted.point, { many: many ?? 1500, unwritten: unwritten ?? !mkfs.join().includes("^extent") });
+    populate(mounted.point, {
+      many: many ?? 1500,
+      unwritten: unwritten ?? !mkfs.join().includes("^extent"),
+      attributeBytes,
+    });
     // Free entries in its blocks, and blocks in use again by others.
     execFileSync("sh", ["-c", `cd "$1/many" && rm -f *7 *13*`, "sh", mounted.point]);
     execFileSync("sync", ["-f", mounted.point]);

@@ -27,10 +27,12 @@ export interface PopulateOptions {
   many: number;
   /** Whether it preallocates space. */
   unwritten: boolean;
+  /** Bytes of one large attribute; more than a block where the file system allows it. */
+  attributeBytes?: number | undefined;
 }
 
 /** Fills a folder with every kind of entry that a root file system may have. */
-export function populate(top: string, { many, unwritten }: PopulateOptions): void {
+export function populate(top: string, { many, unwritten, attributeBytes = 700 }: PopulateOptions): void {
   for (const size of [0, 1, 59, 60, 61, 100, 160, 300, 4096, 100_003]) {
     writeFileSync(join(top, `file-${size}`), randomBytes(size));
   }
@@ -45,7 +47,7 @@ export function populate(top: string, { many, unwritten }: PopulateOptions): voi
     writeFileSync(join(top, "many", `entry-with-a-longer-name-${i}`), i % 50 === 0 ? "x" : "");
   makeLinks(top);
   makeSpecial(top);
-  makeAttributes(top);
+  makeAttributes(top, attributeBytes);
   writeFileSync(join(top, "n".repeat(255)), "long name");
   writeFileSync(Buffer.from(join(top, "latin-\xe9"), "latin1"), "not UTF-8");
   mkdirSync(Buffer.from(join(top, "folder-\xff"), "latin1"));
@@ -92,10 +94,10 @@ function makeSpecial(top: string): void {
   setTimes(join(top, "nanoseconds"), 1n, 1_600_000_000_123_456_789n);
 }
 
-function makeAttributes(top: string): void {
+function makeAttributes(top: string, largest: number): void {
   for (const name of ["file-100", "large", "empty", "a"]) setXattr(join(top, name), "user.short", Buffer.from("value"));
   setXattr(join(top, "file-100"), "user.empty", Buffer.alloc(0));
-  setXattr(join(top, "file-100"), "trusted.long", Buffer.alloc(700, "long"));
+  setXattr(join(top, "file-100"), "trusted.long", Buffer.alloc(largest, "long"));
   setXattr(join(top, "large"), "security.other", Buffer.from([0, 1, 2, 255]));
   setXattr(join(top, "link-59"), "trusted.of-link", Buffer.from("link"));
   execFileSync("setcap", ["cap_net_raw+ep", join(top, "file-4096")]);
