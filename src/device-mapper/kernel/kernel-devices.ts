@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
+import { holderNames } from "../../linux/device-holders.ts";
 import { deviceNumber } from "../../linux/device-path.ts";
 import { messageDevice, suspendDevice } from "../../linux/dm-ioctl.ts";
 import {
@@ -17,7 +18,6 @@ import { DeviceMapperError } from "../device-mapper-error.ts";
 import type { BlockLocation, DeviceInfo, DeviceMapper, PoolUsage } from "../device-mapper.ts";
 import { requireDeviceName, unknownDevice } from "../device-name.ts";
 import { parseThinTable } from "../thin-table.ts";
-import { holderNames } from "./holders.ts";
 import { refused, refusedMessage } from "./refusals.ts";
 
 const S_IFBLK = 0o060000;

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { readSysfs } from "../../linux/device-path.ts";
+import { readSysfs } from "./device-path.ts";
 
 /** Names of the mapped devices that stand on a block device ("254:0"). */
 export function holderNames(numbers: string): string[] {
