@@ -1,21 +1,10 @@
-import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
-import { pipeline, Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
+import { Readable } from "node:stream";
 import type { TreeFolder } from "../file-system/file-tree.ts";
 import { quotePath } from "../file-system/raw-path.ts";
 import { LayerError } from "./layer-error.ts";
+import { readTarRecord, type TarRecord } from "./read-tar-record.ts";
 
 const CHUNK_BYTES = 1 << 18;
-
-/** A line of the record; see TarRecorder. `name_raw` is base64, for names that are not UTF-8. */
-interface TarRecord {
-  type: number;
-  payload?: string;
-  name?: string;
-  name_raw?: string;
-  size?: number;
-}
 
 /**
  * Puts a layer's tar together again from its record and the files that were unpacked from it. Who reads the stream must
@@ -29,23 +18,9 @@ export function rebuildTar(recordPath: string, root: TreeFolder): Readable {
 }
 
 async function* chunksOf(recordPath: string, root: TreeFolder): AsyncGenerator<Buffer> {
-  const gunzip = createGunzip({ chunkSize: CHUNK_BYTES });
-  const reading = new Promise<Error | undefined>((resolve) => {
-    pipeline(createReadStream(recordPath), gunzip, (error) => resolve(error ?? undefined));
-  });
-  try {
-    // A failure ends the lines early without a word; `reading` has it.
-    for await (const line of createInterface({ input: gunzip, crlfDelay: Infinity })) {
-      if (line === "") continue;
-      const record = JSON.parse(line) as TarRecord;
-      if (record.type === 2) yield Buffer.from(record.payload ?? "", "base64");
-      else if ((record.size ?? 0) > 0) yield* fileChunks(root, record);
-    }
-    const failure = await reading;
-    if (failure !== undefined)
-      throw new LayerError(`Cannot read the layer's record '${recordPath}': ${failure.message}`);
-  } finally {
-    gunzip.destroy();
+  for await (const record of readTarRecord(recordPath)) {
+    if (record.type === 2) yield Buffer.from(record.payload ?? "", "base64");
+    else if ((record.size ?? 0) > 0) yield* fileChunks(root, record);
   }
 }
 
