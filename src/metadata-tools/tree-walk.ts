@@ -10,16 +10,22 @@ import {
   valueWordsOf,
 } from "../persistent-data/btree-node.ts";
 
+/** The keys that are below a node: from `lowest` up to, not including, `end`. */
+export interface KeyRange {
+  readonly lowest: number;
+  readonly end: number;
+}
+
 /** What a walk over a B-tree tells, and asks. */
 export interface TreeVisitor {
   /** A reference to a node. The node, to go into it; undefined to pass it by (seen before, or not readable). */
-  enter(block: number): Block | undefined;
+  enter(block: number, keys: KeyRange): Block | undefined;
   /** A sound leaf, in the order of its keys. */
   leaf(words: Uint32Array, block: number): void;
   /** All below the node was visited. */
   leave?(block: number): void;
   /** Something is wrong with a node, which is not gone into. */
-  problem(block: number, what: string): void;
+  problem(block: number, what: string, keys: KeyRange): void;
 }
 
 /**
@@ -28,11 +34,12 @@ export interface TreeVisitor {
  */
 export function walkTree(root: number, valueWords: number, visitor: TreeVisitor): void {
   const walk = (block: number, lowest: number, end: number, isRoot: boolean): void => {
-    const node = visitor.enter(block);
+    const keys = { lowest, end };
+    const node = visitor.enter(block, keys);
     if (node === undefined) return;
     const { words } = node;
-    const fault = nodeFault(words, { valueWords, lowest, end, isRoot });
-    if (fault !== undefined) visitor.problem(block, fault);
+    const fault = nodeFault(words, { valueWords, ...keys, isRoot });
+    if (fault !== undefined) visitor.problem(block, fault, keys);
     else if (isLeaf(words)) visitor.leaf(words, block);
     else {
       const count = entryCount(words);
