@@ -11,20 +11,32 @@ export interface FileSystemFacts {
   periodicCheck: boolean;
 }
 
+/** So much of a device's beginning has either superblock in it. */
+export const superblockBytes = 4096;
+
 /**
- * Reads the superblock of a device or file: ext4's at byte 1024 (Linux `Documentation/filesystems/ext4/super.rst`), XFS's at byte 0
- * (XFS Algorithms & Data Structures).
+ * Reads the superblock of a device or file.
  *
  * @returns undefined for any other contents
  */
 export function readFileSystem(device: string): FileSystemFacts | undefined {
-  const start = Buffer.alloc(4096);
+  const start = Buffer.alloc(superblockBytes);
   const fd = openSync(device, "r");
   try {
     readSync(fd, start, 0, start.length, 0);
   } finally {
     closeSync(fd);
   }
+  return parseFileSystem(start);
+}
+
+/**
+ * Reads the superblock at a device's beginning: ext4's at byte 1024 (Linux `Documentation/filesystems/ext4/super.rst`), XFS's at byte 0
+ * (XFS Algorithms & Data Structures).
+ *
+ * @returns undefined for any other contents
+ */
+export function parseFileSystem(start: Buffer): FileSystemFacts | undefined {
   if (start.toString("latin1", 0, 4) === "XFSB") {
     return {
       type: "xfs",
