@@ -10,6 +10,7 @@ const result = await build({
     supervisor: "src/block-device/supervisor-main.ts",
     engine: "src/block-device/engine-main.ts",
     "apply-layer": "src/layer/apply-main.ts",
+    "frozen-device": "src/frozen-pool/frozen-device-main.ts",
     demo: "src/cli/demo-main.ts",
   },
   outdir: "dist",
