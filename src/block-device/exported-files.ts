@@ -13,8 +13,10 @@ export interface ExportedFile {
   readonly externalOrigin: string | undefined;
   /** Open handles, as far as this engine knows. */
   opens: number;
-  /** I/O waits until it is resumed. */
+  /** It was suspended, itself and not with the pool. */
   suspended: boolean;
+  /** I/O waits, because the volume or the pool is suspended. Read on the data path. */
+  held: boolean;
   /** It goes when its last handle is closed. */
   deferredRemove: boolean;
 }
@@ -52,7 +54,7 @@ export class ExportedFiles {
     this.#lastGeneration = Math.max(this.#lastGeneration, generation);
     const { name, deviceId, volume, sizeBytes, externalOrigin } = file;
     const opened = { name, slot, generation, deviceId, volume, sizeBytes, externalOrigin };
-    const added: ExportedFile = { ...opened, opens: 0, suspended: false, deferredRemove: false };
+    const added: ExportedFile = { ...opened, opens: 0, suspended: false, held: false, deferredRemove: false };
     this.slots[slot] = added;
     this.#byName.set(name, added);
     return added;

@@ -4,6 +4,8 @@ import type { ControlAnswer } from "./control-message.ts";
 export class FailedService {
   readonly #failure: string;
   readonly #stop: () => void;
+  /** Another than that of the engine before, so that whoever waits for an event hears of the failure. */
+  readonly #eventNumber = Math.floor(Date.now() / 1000);
 
   constructor(failure: string, hooks: { stop(): void }) {
     this.#failure = failure;
@@ -28,6 +30,10 @@ export class FailedService {
 
   #answer(text: string): ControlAnswer {
     if (text === "status") return { ok: true, answer: "Fail" };
+    if (text === "pool_info") {
+      const info = { suspended: false, deferredRemove: false, eventNumber: this.#eventNumber };
+      return { ok: true, answer: JSON.stringify(info) };
+    }
     if (text === "list") return { ok: true, answer: "[]" };
     // The volumes are gone already; the loop devices that were on them only have to be let go.
     if (text.startsWith("deactivate ") || text.startsWith("defer ")) return { ok: true, answer: "" };

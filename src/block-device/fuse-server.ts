@@ -148,7 +148,7 @@ export class FuseServer {
       case Opcode.WRITE:
       case Opcode.FSYNC:
       case Opcode.FALLOCATE: {
-        const result = file.suspended ? NOT_NOW : this.#transfer(file, opcode);
+        const result = file.held ? NOT_NOW : this.#transfer(file, opcode);
         if (result === NOT_NOW) this.#hold(length);
         else if (result < 0) this.#reply.sendError(words, result);
         return;

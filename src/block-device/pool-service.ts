@@ -4,6 +4,7 @@ import { errno, errnoName } from "../linux/system-error.ts";
 import { check } from "../metadata-tools/check.ts";
 import { sharers } from "../metadata-tools/owners.ts";
 import { usage } from "../metadata-tools/usage.ts";
+import type { DeviceDetails } from "../thin/device-record.ts";
 import { formatPoolTable, parsePoolTable } from "../thin/pool-table.ts";
 import type { Pool } from "../thin/pool.ts";
 import { ControlError, type ControlAnswer } from "./control-message.ts";
@@ -11,7 +12,7 @@ import type { ExportedFile, ExportedFiles } from "./exported-files.ts";
 import type { PoolPaths } from "./pool-paths.ts";
 import { replaceFile } from "./replace-file.ts";
 import { formatTag, parseTag } from "./volume-tag.ts";
-import { readVolumeFlags, writeVolumeFlags } from "./volume-flags.ts";
+import { type PoolFlags, readVolumeFlags, writeVolumeFlags } from "./volume-flags.ts";
 
 /** What the service tells the server. */
 export interface ServiceHooks {
@@ -31,6 +32,11 @@ export interface VolumeInfo {
   deferredRemove: boolean;
 }
 
+/** What `pool_info` answers of the pool itself. */
+export interface PoolInfo extends PoolFlags {
+  eventNumber: number;
+}
+
 type Handler = (words: string[], id: string, delivery: "first" | "again") => string;
 
 /** Executes control messages on a pool: the kernel's own, and those that make volumes files of the mount. */
@@ -40,6 +46,9 @@ export class PoolService {
   readonly #files: ExportedFiles;
   readonly #hooks: ServiceHooks;
   readonly #handlers: Record<string, Handler | undefined>;
+  #flags: PoolFlags = { suspended: false, deferredRemove: false };
+  /** What the pool's events are counted from. */
+  #firstEvent = 0;
 
   constructor(pool: Pool, paths: PoolPaths, files: ExportedFiles, hooks: ServiceHooks) {
     this.#pool = pool;
@@ -58,6 +67,8 @@ export class PoolService {
       thin_status: ([name]) => this.#pool.volumeStatus(this.#file(name).deviceId),
       info: ([name]) => JSON.stringify(this.#info(this.#file(name))),
       list: () => JSON.stringify(this.#files.all().map((file) => this.#info(file))),
+      pool_info: () => this.#poolInfo(),
+      devices: () => JSON.stringify([...this.#pool.metadata.details()].map(details)),
       usage: () => this.#usage(),
       locate: ([device, block]) => this.#locate(naturalNumber(device), naturalNumber(block)),
       check: () => this.#check(),
@@ -70,6 +81,9 @@ export class PoolService {
   /** Makes files of the volumes that were active when an earlier engine ended. */
   exportActive(): void {
     const flags = readVolumeFlags(this.#paths.flags);
+    this.#flags = flags.pool;
+    // An engine that comes after another counts from elsewhere, so that whoever waits for an event looks again.
+    this.#firstEvent = Math.floor(Date.now() / 1000);
     for (const { id, sizeSectors, tag, externalOriginPath } of this.#pool.active()) {
       const volume = this.#pool.volume(id);
       if (volume === undefined) continue;
@@ -85,6 +99,7 @@ export class PoolService {
       });
       file.opens = 1; // its loop device: open files are known to the kernel alone, and not told again
       file.suspended = flags.suspended.includes(name);
+      file.held = file.suspended || flags.pool.suspended;
       file.deferredRemove = flags.deferredRemove.includes(name);
     }
   }
@@ -129,6 +144,7 @@ export class PoolService {
     if (name === undefined) throw new ControlError("EINVAL", "Cannot activate a device without a name");
     if (this.#files.get(name) !== undefined)
       throw new ControlError("EEXIST", `Cannot activate '${name}': it is active`);
+    if (this.#flags.suspended) throw new ControlError("EINVAL", `Cannot activate '${name}': its pool is suspended`);
     const deviceId = naturalNumber(device);
     const sizeSectors = naturalNumber(sectors);
     const place = this.#files.freePlace();
@@ -151,6 +167,7 @@ export class PoolService {
     this.#files.remove(file);
     if (file.suspended || file.deferredRemove) this.#writeFlags();
     this.#hooks.retryHeld(); // what was held for it gets its error
+    if (this.#flags.deferredRemove && this.#files.all().length === 0) this.#shutdown();
   }
 
   #resize(name: string, sectors: number, requestId: string): string {
@@ -160,34 +177,48 @@ export class PoolService {
     return "";
   }
 
-  /** Of a volume, or with the pool's name of all. */
-  #named(name: string): ExportedFile[] {
-    return name === this.#paths.name ? this.#files.all() : [this.#file(name)];
-  }
-
   #suspend(name: string): string {
-    const files = this.#named(name);
+    const flags = this.#flagsOf(name);
     this.#commit("suspend");
-    for (const file of files) file.suspended = true;
-    this.#writeFlags();
+    flags.suspended = true;
+    this.#applySuspension();
     return "";
   }
 
   #resume(name: string): string {
-    for (const file of this.#named(name)) file.suspended = false;
-    this.#writeFlags();
+    this.#flagsOf(name).suspended = false;
+    this.#applySuspension();
     this.#hooks.retryHeld();
     return "";
   }
 
-  #defer(name: string, way: string): string {
-    this.#file(name).deferredRemove = way === "on";
+  /** A volume's, or with the pool's name the pool's own. */
+  #flagsOf(name: string): PoolFlags {
+    return name === this.#paths.name ? this.#flags : this.#file(name);
+  }
+
+  #applySuspension(): void {
+    for (const file of this.#files.all()) file.held = file.suspended || this.#flags.suspended;
     this.#writeFlags();
-    return "";
+  }
+
+  /** "gone" when that is all the pool waited for. */
+  #defer(name: string, way: string): string {
+    const flags = this.#flagsOf(name);
+    flags.deferredRemove = way === "on";
+    this.#writeFlags();
+    if (!this.#flags.deferredRemove || this.#files.all().length > 0) return "";
+    this.#shutdown();
+    return "gone";
   }
 
   #writeFlags(): void {
-    writeVolumeFlags(this.#paths.flags, this.#files.all());
+    writeVolumeFlags(this.#paths.flags, this.#files.all(), this.#flags);
+  }
+
+  #poolInfo(): string {
+    const info: PoolInfo = { ...this.#flags, eventNumber: this.#firstEvent + this.#pool.events };
+    return JSON.stringify(info);
   }
 
   #reload(line: string, requestId: string): string {
@@ -253,6 +284,10 @@ export class PoolService {
     }
     return "";
   }
+}
+
+function details({ id, mappedBlocks, transactionId, creationTime, snapshottedTime }: DeviceDetails): DeviceDetails {
+  return { id, mappedBlocks, transactionId, creationTime, snapshottedTime };
 }
 
 /** An error as an answer. */

@@ -4,24 +4,39 @@ export interface DeviceInfo {
   target: "thin-pool" | "thin";
   /** Where the device can be opened, such as "/dev/loop3"; undefined for a pool of the userspace mapper. */
   blockDevice: string | undefined;
+  /** Its number; undefined where there is no block device. */
+  major: number | undefined;
+  minor: number | undefined;
   /** Someone has it open: a mount, or another program. A pool is open while it has active volumes. */
   open: boolean;
+  /** How often it is open. The userspace mapper knows only whether a volume is: then it says 1. */
+  openCount: number;
   suspended: boolean;
   /** It goes when its last user closes it. */
   deferredRemove: boolean;
+  /** Goes up at each event: see `waitForEvent`. */
+  eventNumber: number;
+  /** Only the kernel's devices have one, and not all of them. */
+  uuid: string | undefined;
   /** The table that is in force, as `table()` gives it. */
   tableLine: string;
 }
 
-/** What one thin device holds, in pool blocks. */
-export interface ThinDeviceUsage {
+/** A thin device, active or not, as the pool's metadata have it. */
+export interface ThinDeviceDetails {
   id: number;
+  /** In pool blocks. */
   mappedBlocks: number;
-  /** Blocks that no other device maps: what deleting it would free. */
-  exclusiveBlocks: number;
+  /** The pool's transaction id when the device was made. */
   transactionId: number;
   creationTime: number;
   snapshottedTime: number;
+}
+
+/** What one thin device holds, in pool blocks. */
+export interface ThinDeviceUsage extends ThinDeviceDetails {
+  /** Blocks that no other device maps: what deleting it would free. */
+  exclusiveBlocks: number;
 }
 
 /** What all thin devices of a pool hold. */
@@ -79,10 +94,22 @@ export interface DeviceMapper {
   message(name: string, message: string, durability?: MessageDurability): Promise<string>;
   /** `0 SECTORS thin-pool …` or `0 SECTORS thin …` as dm-thin prints it. */
   status(name: string): Promise<string>;
+  /** As `create` takes it, but that the kernel names devices by their numbers ("254:0"), and prints features in its own order. */
   table(name: string): Promise<string>;
+  /** What a device stands on: paths of a pool's metadata and data, the pool of a thin device and its external origin. In no order. */
+  deps(name: string): Promise<string[]>;
   /** undefined when there is none. */
   info(name: string): Promise<DeviceInfo | undefined>;
   list(): Promise<DeviceInfo[]>;
+  /**
+   * Returns a device's event number once it is another than `afterEventNumber`, which `info` told or an earlier call returned. A pool has an event when
+   * free data or metadata falls to its low-water mark, and when its mode changes; events may also come for no reason.
+   *
+   * @throws DeviceMapperError ENXIO when there is no such device, or it goes; the signal's reason when that is aborted
+   */
+  waitForEvent(name: string, afterEventNumber: number, signal?: AbortSignal): Promise<number>;
+  /** All thin devices in a pool, active or not, by ascending id: far cheaper than `usage`. */
+  thinDevices(pool: string): Promise<ThinDeviceDetails[]>;
   usage(pool: string): Promise<PoolUsage>;
   locate(pool: string, id: number, block: number): Promise<BlockLocation>;
   /** Checks the pool's metadata as committed: problems found, none when it is clean. */

@@ -1,17 +1,21 @@
 import { closeSync, openSync } from "node:fs";
-import { callAsync } from "./libc.ts";
+import { call, callAsync } from "./libc.ts";
+
+/** The kernel's device mapper. */
+export const controlDevice = "/dev/mapper/control";
 
 // linux/dm-ioctl.h: _IOWR(0xfd, number, struct dm_ioctl of 312 bytes)
 const HEADER_BYTES = 312;
 const request = (number: number) => 0xc000_0000 + HEADER_BYTES * 0x1_0000 + 0xfd00 + number;
 const DEV_SUSPEND = request(6);
 const TARGET_MSG = request(14);
+const DEV_ARM_POLL = request(16);
 const SUSPEND_FLAG = 1 << 1;
 const SKIP_LOCKFS_FLAG = 1 << 10;
 const NOFLUSH_FLAG = 1 << 11;
 
 /** Where the fields of struct dm_ioctl are. */
-const field = { version: 0, dataSize: 12, dataStart: 16, flags: 28, eventNumber: 32, name: 48 } as const;
+const field = { version: 0, dataSize: 12, dataStart: 16, flags: 28, name: 48 } as const;
 const NAME_BYTES = 128;
 
 /**
@@ -37,6 +41,13 @@ export async function messageDevice(name: string, message: string): Promise<void
   await control(TARGET_MSG, structure, { syscall: "message device", path: name });
 }
 
+/** From now on an event of any device makes this descriptor of the control device readable; those before it do not. */
+export function armPoll(fd: number): void {
+  const structure = header("", { bytes: HEADER_BYTES, flags: 0 });
+  const where = { syscall: "wait for device-mapper events", path: controlDevice };
+  call(where, "int ioctl(int, ulong, void *)", fd, DEV_ARM_POLL, structure);
+}
+
 function header(name: string, { bytes, flags }: { bytes: number; flags: number }): Buffer {
   const structure = Buffer.alloc(bytes);
   structure.writeUInt32LE(4, field.version);
@@ -48,7 +59,7 @@ function header(name: string, { bytes, flags }: { bytes: number; flags: number }
 }
 
 async function control(number: number, structure: Buffer, where: { syscall: string; path: string }): Promise<void> {
-  const fd = openSync("/dev/mapper/control", "r+");
+  const fd = openSync(controlDevice, "r+");
   try {
     await callAsync(where, "int ioctl(int, ulong, void *)", fd, number, structure);
   } finally {

@@ -2,13 +2,11 @@ import { format as formatMessage } from "./printf.ts";
 import { loadKoffi } from "./libc.ts";
 import type { LibraryHandle } from "koffi";
 
-/** libdevmapper's log levels; `dm.libdm_log_level` takes their numbers. Fatal is 2, debug 7. */
-export type DevmapperLogLevel = 2 | 3 | 4 | 5 | 6 | 7;
-
 /** Told what libdevmapper says. */
 export type DevmapperLog = (level: "error" | "warn" | "info" | "debug", message: string) => void;
 
-const names = { 2: "error", 3: "error", 4: "warn", 5: "info", 6: "info", 7: "debug" } as const;
+/** By level: 2 is fatal, 3 an error, 4 a warning, then notices, and 7 is for debugging. */
+const names = ["error", "error", "error", "error", "warn", "info", "info", "debug"] as const;
 
 const FATAL = 2;
 const ERROR = 3;
@@ -22,11 +20,12 @@ const VALUES = 16;
  * knows only one. Errors of calls whose failure is an answer (no such device, say) are kept from it.
  */
 export class LibdevmapperLog {
-  level: DevmapperLogLevel = FATAL;
+  /** What is more detailed is not told: 2 to 7, as `dm.libdm_log_level`. */
+  level = FATAL;
   sink: DevmapperLog = () => undefined;
   /** The last error that the library reported, until `clear`. */
   lastError: string | undefined;
-  #held: [DevmapperLogLevel, string][] | undefined;
+  #held: [number, string][] | undefined;
 
   /** Makes `library` report here. */
   attach(library: LibraryHandle): void {
@@ -60,7 +59,7 @@ export class LibdevmapperLog {
   }
 
   #receive(levelAndFlags: number, format: string, values: readonly (number | bigint)[]): void {
-    const level = Math.max(FATAL, levelAndFlags & LEVEL_MASK) as DevmapperLogLevel;
+    const level = Math.max(FATAL, levelAndFlags & LEVEL_MASK);
     if (level > this.level && level > ERROR) return;
     const message = formatMessage(format, values, (address) => loadKoffi().decode.string(address));
     if (level <= ERROR) this.lastError ??= message;

@@ -1,6 +1,7 @@
 import { childAt, entryCount, isLeaf, keyAt, valueAt } from "../persistent-data/btree-node.ts";
 import { mappedBlock } from "../thin/block-time.ts";
 import type { ThinMetadata } from "../thin/metadata.ts";
+import type { MetadataView } from "../thin/metadata-view.ts";
 
 /** A device that maps a data block, and where. */
 export interface BlockOwner {
@@ -41,7 +42,7 @@ const none: number[] = [];
  * The ids of the devices that map the same data block as a device does at `virtualBlock`, its own included; none if it
  * maps none there. Devices share blocks only by snapshots, and so only at the same place: one look-up a device does.
  */
-export function sharers(metadata: ThinMetadata, id: number, virtualBlock: number): number[] {
+export function sharers(metadata: ThinMetadata | MetadataView, id: number, virtualBlock: number): number[] {
   const { mappings } = metadata.trees;
   const at = (device: number): number => {
     if (!mappings.find(metadata.mappingRootOf(device), virtualBlock)) return -1;

@@ -1,5 +1,5 @@
 import { devmapper, libdevmapperLog } from "../../linux/libdevmapper.ts";
-import type { DevmapperLog, DevmapperLogLevel } from "../../linux/libdevmapper-log.ts";
+import type { DevmapperLog } from "../../linux/libdevmapper-log.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
 import type { DeviceMapper } from "../device-mapper.ts";
 import { KernelDevices } from "./kernel-devices.ts";
@@ -8,9 +8,12 @@ import { missingForKernelMapper } from "./kernel-support.ts";
 /** How to make the kernel's device mapper. */
 export interface KernelOptions {
   /** What libdevmapper tells `log`: `dm.libdm_log_level`, 2 (fatal) to 7 (debug). Default 2. */
-  logLevel?: DevmapperLogLevel;
+  logLevel?: number;
   log?: DevmapperLog;
 }
+
+/** libdevmapper's level of messages that cannot be told less urgently. */
+const fatal = 2;
 
 /** Since which version of the kernel's device mapper a device can be removed when it is closed. */
 const deferredRemovalSince = [4, 27] as const;
@@ -24,7 +27,7 @@ export function kernelDeviceMapper(options: KernelOptions = {}): DeviceMapper {
   const missing = missingForKernelMapper();
   if (missing !== undefined)
     throw new DeviceMapperError("ENOTSUP", `Cannot use the kernel's device mapper: ${missing}`);
-  libdevmapperLog.level = options.logLevel ?? 2;
+  libdevmapperLog.level = options.logLevel ?? fatal;
   libdevmapperLog.sink = options.log ?? (() => undefined);
   const version = devmapper("version", {}, (answer) => answer.driverVersion());
   const [major = 0, minor = 0] = version.split(".").map(Number);

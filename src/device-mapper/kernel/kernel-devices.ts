@@ -1,10 +1,9 @@
-import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
+import { blockDevicePath, deviceNumber } from "../../linux/device-path.ts";
 import { holderNames } from "../../linux/device-holders.ts";
-import { deviceNumber } from "../../linux/device-path.ts";
+import { DeviceEvents } from "../../linux/dm-events.ts";
 import { messageDevice, suspendDevice } from "../../linux/dm-ioctl.ts";
 import {
-  type DevmapperAnswer,
   type DevmapperInfo,
   devmapperInTurn as devmapper,
   libdevmapperVersion,
@@ -13,12 +12,15 @@ import {
 } from "../../linux/libdevmapper.ts";
 import { makeNode } from "../../linux/special-files.ts";
 import { errorCode } from "../../linux/system-error.ts";
-import { formatPoolTable, parsePoolTable } from "../../thin/pool-table.ts";
+import { exclusiveBlocks } from "../../metadata-tools/exclusive-blocks.ts";
+import { sharers } from "../../metadata-tools/owners.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
-import type { BlockLocation, DeviceInfo, DeviceMapper, PoolUsage } from "../device-mapper.ts";
+import type { BlockLocation, DeviceInfo, DeviceMapper, PoolUsage, ThinDeviceDetails } from "../device-mapper.ts";
 import { requireDeviceName, unknownDevice } from "../device-name.ts";
-import { parseThinTable } from "../thin-table.ts";
+import { checkPool, readMetadata } from "./pool-metadata.ts";
 import { refused, refusedMessage } from "./refusals.ts";
+import { deviceInfo, isThin, nodePath, seenDevice, type SeenThinDevice } from "./seen-device.ts";
+import { ourUuid, planTable, type TablePlan } from "./table-plan.ts";
 
 const S_IFBLK = 0o060000;
 const NODE_PERMISSIONS = 0o600;
@@ -26,19 +28,8 @@ const NODE_PERMISSIONS = 0o600;
 /** udev makes our devices' nodes, and does no more with them: nobody is to look into a container's device, or hold it open. */
 const UDEV_FLAGS = udevFlags.disableSubsystemRules | udevFlags.disableDiskRules | udevFlags.disableOtherRules;
 
-/** Devices of ours have UUIDs that begin so: what a crash left half made is known by it. */
-const OUR_UUID = "MICA-";
-
 /** Messages that may take long: they are sent from another thread. */
 const slowMessage = /^\s*delete\b/;
-
-/** What the kernel calls a device and how it is. */
-interface Seen {
-  info: DevmapperInfo;
-  uuid: string;
-  /** Its only target; undefined when its table is not in force yet. */
-  target: { type: string; line: string } | undefined;
-}
 
 /** Devices of the kernel's device mapper. */
 export class KernelDevices implements DeviceMapper {
@@ -53,24 +44,41 @@ export class KernelDevices implements DeviceMapper {
 
   async create(name: string, table: string): Promise<void> {
     requireDeviceName(name);
-    const { sectors, type, parameters, uuid } = await this.#plan(name, table);
-    await this.#announce(name, uuid);
+    const plan = await this.#plan(name, table);
+    await this.#announce(name, plan.uuid);
     try {
-      await devmapper("reload", { name, target: { sectors, type, parameters } }, nothing);
+      await devmapper("reload", { name, target: plan }, nothing);
       await devmapper("resume", { name, udevFlags: UDEV_FLAGS }, nothing);
-      this.#requireNode(name, (await this.#see(name))!.info);
+      this.#requireNode(name, await devmapper("info", { name }, (answer) => answer.info()));
     } catch (error) {
       await devmapper("remove", { name, udevFlags: UDEV_FLAGS, expected: "ENXIO" }, nothing).catch(() => undefined);
-      throw refused(`create '${name}' with table '${table}'`, error);
+      throw refused(`create '${name}' with table '${table.trim()}'`, error, plan.suspicion());
     }
   }
 
   async reload(name: string, table: string): Promise<void> {
-    const before = await this.#require(name);
-    const { sectors, type, parameters } = await this.#plan(name, table);
-    await devmapper("reload", { name, target: { sectors, type, parameters } }, nothing);
-    if (before.info.suspended) return;
-    await devmapper("resume", { name, noFlush: true, skipLockfs: true, udevFlags: UDEV_FLAGS }, nothing);
+    const { info, target: before } = await this.#require(name);
+    const plan = await this.#plan(name, table);
+    requireSameDevice(name, before.line, plan);
+    const what = `reload '${name}' with table '${table.trim()}'`;
+    try {
+      await devmapper("reload", { name, target: plan }, nothing);
+    } catch (error) {
+      throw refused(what, error, plan.suspicion());
+    }
+    // I/O under way is not waited for, as it may be waiting for the very space that the new table brings.
+    const swap = { name, noFlush: true, skipLockfs: true, udevFlags: UDEV_FLAGS };
+    try {
+      await devmapper("resume", swap, nothing);
+      if (info.suspended) await this.suspend(name, { noFlush: true });
+    } catch (error) {
+      // The new table is in force, and the device suspended, for the pool does not resume with it.
+      const [, sectors, type, ...parameters] = before.line.split(" ");
+      const target = { sectors: Number(sectors), type, parameters: parameters.join(" ") };
+      await devmapper("reload", { name, target }, nothing);
+      await devmapper("resume", swap, nothing);
+      throw refused(what, error, plan.suspicion());
+    }
   }
 
   async suspend(name: string, options: { noFlush?: boolean } = {}): Promise<void> {
@@ -83,7 +91,7 @@ export class KernelDevices implements DeviceMapper {
 
   async resume(name: string): Promise<void> {
     try {
-      await devmapper("resume", { name, udevFlags: UDEV_FLAGS }, nothing);
+      await devmapper("resume", { name, udevFlags: UDEV_FLAGS, expected: "ENXIO" }, nothing);
     } catch (error) {
       throw errorCode(error) === "ENXIO" ? unknownDevice(name) : refused(`resume '${name}'`, error);
     }
@@ -117,59 +125,81 @@ export class KernelDevices implements DeviceMapper {
 
   async status(name: string): Promise<string> {
     // Without noFlush the kernel would commit first; it does so every second anyway, and after each message.
-    const seen = await devmapper("status", { name, noFlush: true }, see);
-    if (seen.target === undefined) throw unknownDevice(name);
-    return seen.target.line;
+    const device = await devmapper("status", { name, noFlush: true }, seenDevice);
+    if (!isThin(device)) throw unknownDevice(name);
+    return device.target.line;
   }
 
   async table(name: string): Promise<string> {
     return (await this.#require(name)).target.line;
   }
 
+  async deps(name: string): Promise<string[]> {
+    await this.#require(name);
+    const numbers = await devmapper("deps", { name }, (answer) => answer.deps());
+    return numbers.map((device) => blockDevicePath(device) ?? device);
+  }
+
   async info(name: string): Promise<DeviceInfo | undefined> {
-    const seen = await this.#see(name);
-    return seen === undefined ? undefined : deviceInfo(name, seen);
+    const device = await this.#see(name);
+    return device === undefined ? undefined : deviceInfo(name, device);
   }
 
   async list(): Promise<DeviceInfo[]> {
     const names = await devmapper("list", {}, (answer) => answer.names());
-    const devices = [];
-    for (const name of names) devices.push(await this.info(name));
-    return devices.filter((device) => device !== undefined);
+    const devices: DeviceInfo[] = [];
+    for (const name of names) {
+      const info = await this.info(name);
+      if (info !== undefined) devices.push(info);
+    }
+    return devices;
+  }
+
+  async waitForEvent(name: string, afterEventNumber: number, signal?: AbortSignal): Promise<number> {
+    const events = new DeviceEvents();
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        events.arm();
+        const { eventNumber } = (await this.#require(name)).info;
+        if (eventNumber !== afterEventNumber) return eventNumber;
+        await events.raised(signal);
+      }
+    } finally {
+      events.close();
+    }
+  }
+
+  thinDevices(pool: string): Promise<ThinDeviceDetails[]> {
+    return readMetadata(this, pool, (view) => [...view.details()]);
   }
 
   usage(pool: string): Promise<PoolUsage> {
-    return Promise.reject(new DeviceMapperError("EOPNOTSUPP", `Cannot read the usage of '${pool}'`));
+    return readMetadata(this, pool, (view) => {
+      const exclusive = exclusiveBlocks(view);
+      const devices = [...view.details()].map((each) => ({ ...each, exclusiveBlocks: exclusive.get(each.id) ?? 0 }));
+      return { blockSizeSectors: view.superblock.dataBlockSizeSectors, devices };
+    });
   }
 
-  locate(pool: string): Promise<BlockLocation> {
-    return Promise.reject(new DeviceMapperError("EOPNOTSUPP", `Cannot locate in '${pool}'`));
+  locate(pool: string, id: number, block: number): Promise<BlockLocation> {
+    return readMetadata(this, pool, (view) => {
+      const mapping = view.lookup(id, block);
+      return { dataBlock: mapping?.dataBlock, time: mapping?.time, owners: sharers(view, id, block) };
+    });
   }
 
   checkMetadata(pool: string): Promise<string[]> {
-    return Promise.reject(new DeviceMapperError("EOPNOTSUPP", `Cannot check '${pool}'`));
+    return checkPool(this, pool);
   }
 
-  /** What the kernel is to be given for a table. */
-  async #plan(name: string, table: string) {
-    if (table.trim().split(/\s+/)[2] === "thin-pool") {
-      const pool = parsed(() => parsePoolTable(table));
-      const parameters = formatPoolTable(pool).split(" ").slice(3).join(" ");
-      return { sectors: pool.sectors, type: "thin-pool", parameters, uuid: `${OUR_UUID}pool-${randomUUID()}` };
-    }
-    const { sectors, pool, deviceId, externalOrigin } = parseThinTable(table);
-    const numbers = await this.#poolNumber(name, pool);
-    const parameters = [numbers, deviceId, ...(externalOrigin === undefined ? [] : [externalOrigin])].join(" ");
-    // The kernel lets one thin device be active under several names, and two file systems ruin each other on it. No two devices
-    // may have the same UUID, though.
-    return { sectors, type: "thin", parameters, uuid: `${OUR_UUID}${numbers}-${deviceId}` };
-  }
-
-  async #poolNumber(name: string, pool: string): Promise<string> {
-    if (/^\d+:\d+$/.test(pool)) return pool;
-    const info = await devmapper("info", { name: pool }, (answer) => answer.info());
-    if (info.exists) return `${info.major}:${info.minor}`;
-    throw new DeviceMapperError("ENXIO", `Cannot create '${name}': its pool '${pool}' does not run`);
+  #plan(name: string, table: string): Promise<TablePlan> {
+    return planTable(table, async (pool) => {
+      if (/^\d+:\d+$/.test(pool)) return pool;
+      const info = await devmapper("info", { name: pool }, (answer) => answer.info());
+      if (info.exists) return `${info.major}:${info.minor}`;
+      throw new DeviceMapperError("ENXIO", `Cannot use a table for '${name}': its pool '${pool}' does not run`);
+    });
   }
 
   /** Makes the device, without a table. */
@@ -182,7 +212,7 @@ export class KernelDevices implements DeviceMapper {
       if (!other.info.exists) {
         throw new DeviceMapperError("EBUSY", `Cannot create '${name}': that thin device is active under another name`);
       }
-      if (other.info.liveTable || !other.uuid.startsWith(OUR_UUID)) {
+      if (other.info.liveTable || !other.uuid.startsWith(ourUuid)) {
         throw new DeviceMapperError("EEXIST", `Cannot create '${name}': there is a device of that name`);
       }
       // A maker that was killed half-way left it.
@@ -198,6 +228,7 @@ export class KernelDevices implements DeviceMapper {
     makeNode(path, S_IFBLK | NODE_PERMISSIONS, major, minor);
   }
 
+  /** Who keeps a device busy. */
   async #users(name: string): Promise<string> {
     const info = (await this.#see(name))?.info;
     const holders = info === undefined ? [] : holderNames(`${info.major}:${info.minor}`);
@@ -206,58 +237,33 @@ export class KernelDevices implements DeviceMapper {
     return `${holders.slice(0, 3).join(", ")}${more} still active`;
   }
 
-  async #see(name: string): Promise<(Seen & { target: { type: string; line: string } }) | undefined> {
+  async #see(name: string): Promise<SeenThinDevice | undefined> {
     try {
-      const { target, ...rest } = await devmapper("table", { name, expected: "ENXIO" }, see);
-      return target === undefined || (target.type !== "thin" && target.type !== "thin-pool")
-        ? undefined
-        : { ...rest, target };
+      const device = await devmapper("table", { name, expected: "ENXIO" }, seenDevice);
+      return isThin(device) ? device : undefined;
     } catch (error) {
       if (errorCode(error) === "ENXIO") return undefined;
       throw refused(`look at '${name}'`, error);
     }
   }
 
-  async #require(name: string) {
-    const seen = await this.#see(name);
-    if (seen === undefined) throw unknownDevice(name);
-    return seen;
+  async #require(name: string): Promise<SeenThinDevice> {
+    const device = await this.#see(name);
+    if (device === undefined) throw unknownDevice(name);
+    return device;
   }
 }
 
-function see(answer: DevmapperAnswer): Seen {
-  const target = answer.targets().at(0);
-  const line = (target: { start: number; sectors: number; type: string; parameters: string }) =>
-    `${target.start} ${target.sectors} ${target.type} ${target.parameters}`;
-  return {
-    info: answer.info(),
-    uuid: answer.uuid(),
-    target: target === undefined ? undefined : { type: target.type, line: line(target) },
+/** A thin device may be given another length, and a pool may grow: the kernel would take more, and leave the pool suspended. */
+function requireSameDevice(name: string, before: string, plan: TablePlan): void {
+  const [, sectors, type, pool, id] = before.split(" ");
+  const refuse = (why: string) => {
+    throw new DeviceMapperError("EINVAL", `Cannot reload '${name}': ${why}`);
   };
-}
-
-function deviceInfo(name: string, { info, target }: Seen & { target: { type: string; line: string } }): DeviceInfo {
-  return {
-    name,
-    target: target.type as "thin" | "thin-pool",
-    blockDevice: nodePath(name),
-    open: info.openCount > 0,
-    suspended: info.suspended,
-    deferredRemove: info.deferredRemove,
-    tableLine: target.line,
-  };
-}
-
-function nodePath(name: string): string {
-  return `/dev/mapper/${name}`;
-}
-
-function parsed<T>(parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof Error) throw new DeviceMapperError(errorCode(error) ?? "EINVAL", error.message);
-    throw error;
+  if (type !== plan.type) refuse(`it is a ${type}, and stays one`);
+  if (type === "thin" && !plan.parameters.startsWith(`${pool} ${id}`)) refuse("only its length may change");
+  if (type === "thin-pool" && plan.sectors < Number(sectors)) {
+    refuse(`it has ${sectors} sectors, and pools do not shrink`);
   }
 }
 

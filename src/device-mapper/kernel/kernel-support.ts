@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync } from "node:fs";
 import { release } from "node:os";
+import { controlDevice } from "../../linux/dm-ioctl.ts";
 import { makeNode } from "../../linux/special-files.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import { haveLibdevmapper } from "../../linux/libdevmapper.ts";
 
-const CONTROL = "/dev/mapper/control";
 const S_IFCHR = 0o020000;
 /** Major number of miscellaneous devices (linux/major.h). */
 const MISC_MAJOR = 10;
@@ -39,15 +39,15 @@ function loadThinPool(): boolean {
 /** Opens the control device, whose node is made where udev has not. */
 function controlFailure(): string | undefined {
   try {
-    if (statSync(CONTROL, { throwIfNoEntry: false }) === undefined) {
+    if (statSync(controlDevice, { throwIfNoEntry: false }) === undefined) {
       const minor = /^\s*(\d+) device-mapper$/m.exec(readFileSync("/proc/misc", "utf8"))?.[1];
       if (minor === undefined) return "the kernel has no device mapper";
       mkdirSync("/dev/mapper", { recursive: true });
-      makeNode(CONTROL, S_IFCHR | 0o600, MISC_MAJOR, Number(minor));
+      makeNode(controlDevice, S_IFCHR | 0o600, MISC_MAJOR, Number(minor));
     }
-    closeSync(openSync(CONTROL, "r+"));
+    closeSync(openSync(controlDevice, "r+"));
     return undefined;
   } catch (error) {
-    return `${CONTROL} cannot be opened (${errorCode(error) ?? "EIO"})`;
+    return `${controlDevice} cannot be opened (${errorCode(error) ?? "EIO"})`;
   }
 }

@@ -19,10 +19,17 @@ export function refusedMessage(name: string, message: string, error: unknown): D
   return new DeviceMapperError(code, `Cannot send '${message}' to '${name}': ${why ?? "the kernel refused"} (${code})`);
 }
 
-/** Any other refusal. */
-export function refused(what: string, error: unknown, hint = ""): DeviceMapperError {
+/**
+ * Any other refusal.
+ *
+ * @param suspicion what is known to be wrong: the kernel's error number says little then, and is not always a fitting one
+ */
+export function refused(what: string, error: unknown, suspicion?: string): DeviceMapperError {
   if (error instanceof DeviceMapperError) return error;
-  const code = errorCode(error) ?? "EIO";
+  if (suspicion !== undefined) return new DeviceMapperError("EINVAL", `Cannot ${what}: ${suspicion}`);
   const why = error instanceof Error ? error.message.replace(/^Cannot [^:]*: /, "") : String(error);
-  return new DeviceMapperError(code, `Cannot ${what}: ${why}${hint}`);
+  return new DeviceMapperError(
+    errorCode(error) ?? "EIO",
+    `Cannot ${what}: ${why}. The kernel's log (dmesg) may say more`,
+  );
 }

@@ -39,8 +39,9 @@ describe("the userspace device mapper", { skip: cannotRun }, () => {
     assert.equal(await mapper.table("first"), "0 524288 thin pool 1");
     assert.equal(await mapper.status("first"), "0 524288 thin 0 -");
     const info = await mapper.info("first");
-    assert.deepEqual({ ...info, blockDevice: "" }, {
-      name: "first", target: "thin", blockDevice: "", open: false, suspended: false, deferredRemove: false, tableLine: "0 524288 thin pool 1",
+    assert.deepEqual({ ...info, blockDevice: "", major: 0, minor: 0 }, {
+      name: "first", target: "thin", blockDevice: "", major: 0, minor: 0, open: false, openCount: 0, suspended: false,
+      deferredRemove: false, eventNumber: 0, uuid: undefined, tableLine: "0 524288 thin pool 1",
     }); // prettier-ignore
     assert.equal(loopInfo(device)?.directIo, true);
     assert.equal(readFileSync(`/sys/block/${device.slice(5)}/queue/logical_block_size`, "utf8").trim(), "512");

@@ -1,16 +1,27 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ControlClient } from "../../block-device/control-client.ts";
 import { ControlError } from "../../block-device/control-message.ts";
 import { poolPaths, type PoolPaths } from "../../block-device/pool-paths.ts";
 import { poolEnded, poolFolders, poolNames, startPool } from "../../block-device/pool-process.ts";
-import type { VolumeInfo } from "../../block-device/pool-service.ts";
+import type { PoolInfo, VolumeInfo } from "../../block-device/pool-service.ts";
 import { readPoolState } from "../../block-device/pool-state.ts";
 import { syncDevice } from "../../linux/block-device.ts";
 import { refreshLoopSize } from "../../linux/loop.ts";
+import { majorMinor } from "../../linux/special-files.ts";
 import { errorCode } from "../../linux/system-error.ts";
+import { parsePoolTable } from "../../thin/pool-table.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
-import type { BlockLocation, DeviceInfo, DeviceMapper, MessageDurability, PoolUsage } from "../device-mapper.ts";
+import type {
+  BlockLocation,
+  DeviceInfo,
+  DeviceMapper,
+  MessageDurability,
+  PoolUsage,
+  ThinDeviceDetails,
+} from "../device-mapper.ts";
+import { requireDeviceName, unknownDevice } from "../device-name.ts";
 import { formatThinTable, parseThinTable } from "../thin-table.ts";
 import { VolumeLoop } from "./volume-loop.ts";
 
@@ -20,6 +31,11 @@ interface Found {
   paths: PoolPaths;
   name: string;
 }
+
+/** How often a pool is asked whether there was an event. */
+const EVENT_POLL_MS = 500;
+/** Thin devices have none. */
+const noEvent = 0;
 
 /** Pools as processes, thin devices as loop devices over their mounts. */
 export class UserspaceDevices implements DeviceMapper {
@@ -37,7 +53,7 @@ export class UserspaceDevices implements DeviceMapper {
   }
 
   async create(name: string, table: string): Promise<void> {
-    requireName(name);
+    requireDeviceName(name);
     if ((await this.info(name)) !== undefined) {
       throw new DeviceMapperError("EEXIST", `Cannot create '${name}': there is a device of that name`);
     }
@@ -81,9 +97,9 @@ export class UserspaceDevices implements DeviceMapper {
     if (device !== undefined) refreshLoopSize(device);
   }
 
-  async suspend(name: string): Promise<void> {
+  async suspend(name: string, options: { noFlush?: boolean } = {}): Promise<void> {
     const found = await this.#require(name);
-    if (found.kind === "thin") {
+    if (found.kind === "thin" && options.noFlush !== true) {
       const device = this.#loop(found.paths.name, name).find();
       if (device !== undefined) await syncDevice(device);
     }
@@ -99,8 +115,9 @@ export class UserspaceDevices implements DeviceMapper {
     const found = await this.#require(name);
     const pool = found.paths.name;
     if (found.kind === "pool") {
-      await this.#send(pool, "shutdown");
-      return translated(poolEnded(this.#runDir, pool));
+      const answer = await this.#send(pool, options.deferred === true ? `defer ${pool} on` : "shutdown");
+      if (options.deferred !== true || answer === "gone") await translated(poolEnded(this.#runDir, pool));
+      return;
     }
     const loop = this.#loop(pool, name);
     // I/O that is held would keep the loop device from ever being let go.
@@ -117,9 +134,8 @@ export class UserspaceDevices implements DeviceMapper {
 
   async cancelDeferredRemoval(name: string): Promise<void> {
     const found = await this.#require(name);
-    if (found.kind === "pool") return;
     await this.#send(found.paths.name, `defer ${name} off`);
-    this.#loop(found.paths.name, name).keep();
+    if (found.kind === "thin") this.#loop(found.paths.name, name).keep();
   }
 
   message(name: string, message: string, durability: MessageDurability = "at once"): Promise<string> {
@@ -138,8 +154,18 @@ export class UserspaceDevices implements DeviceMapper {
 
   async table(name: string): Promise<string> {
     const info = await this.info(name);
-    if (info === undefined) throw unknown(name);
+    if (info === undefined) throw unknownDevice(name);
     return info.tableLine;
+  }
+
+  async deps(name: string): Promise<string[]> {
+    const found = await this.#require(name);
+    if (found.kind === "thin") {
+      const { externalOrigin } = await this.#volume(found);
+      return [found.paths.name, ...(externalOrigin === undefined ? [] : [externalOrigin])];
+    }
+    const { metadataDevice, dataDevice } = parsePoolTable(tableOf(found.paths));
+    return [metadataDevice, dataDevice];
   }
 
   async info(name: string): Promise<DeviceInfo | undefined> {
@@ -165,6 +191,21 @@ export class UserspaceDevices implements DeviceMapper {
     return devices;
   }
 
+  async waitForEvent(name: string, afterEventNumber: number, signal?: AbortSignal): Promise<number> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const found = await this.#require(name);
+      const eventNumber = found.kind === "pool" ? (await this.#pool(found.paths)).eventNumber : noEvent;
+      if (eventNumber !== afterEventNumber) return eventNumber;
+      // Aborted, it ends early, and the next turn says so.
+      await sleep(EVENT_POLL_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+    }
+  }
+
+  async thinDevices(pool: string): Promise<ThinDeviceDetails[]> {
+    return JSON.parse(await this.#send(pool, "devices")) as ThinDeviceDetails[];
+  }
+
   async usage(pool: string): Promise<PoolUsage> {
     return JSON.parse(await this.#send(pool, "usage")) as PoolUsage;
   }
@@ -180,13 +221,19 @@ export class UserspaceDevices implements DeviceMapper {
 
   async #poolInfo(paths: PoolPaths, known?: VolumeInfo[]): Promise<DeviceInfo> {
     const volumes = known ?? (JSON.parse(await this.#send(paths.name, "list")) as VolumeInfo[]);
+    const { suspended, deferredRemove, eventNumber } = await this.#pool(paths);
     return {
       name: paths.name,
       target: "thin-pool",
       blockDevice: undefined,
+      major: undefined,
+      minor: undefined,
       open: volumes.length > 0,
-      suspended: volumes.length > 0 && volumes.every(({ suspended }) => suspended),
-      deferredRemove: false,
+      openCount: volumes.length,
+      suspended,
+      deferredRemove,
+      eventNumber,
+      uuid: undefined,
       tableLine: tableOf(paths),
     };
   }
@@ -197,7 +244,24 @@ export class UserspaceDevices implements DeviceMapper {
     const tableLine = formatThinTable({ sectors, pool: paths.name, deviceId, externalOrigin });
     // A maker that was killed half-way leaves a volume without a block device.
     const blockDevice = loop.find() ?? (deferredRemove ? undefined : await translated(loop.attach()));
-    return { name, target: "thin", blockDevice, open: loop.busy(), suspended, deferredRemove, tableLine };
+    const open = loop.busy();
+    return {
+      name,
+      target: "thin",
+      blockDevice,
+      ...(blockDevice === undefined ? { major: undefined, minor: undefined } : deviceNumbers(blockDevice)),
+      open,
+      openCount: open ? 1 : 0,
+      suspended,
+      deferredRemove,
+      eventNumber: noEvent,
+      uuid: undefined,
+      tableLine,
+    };
+  }
+
+  async #pool(paths: PoolPaths): Promise<PoolInfo> {
+    return JSON.parse(await this.#send(paths.name, "pool_info")) as PoolInfo;
   }
 
   async #volume(found: { paths: PoolPaths; name: string }): Promise<VolumeInfo> {
@@ -227,7 +291,7 @@ export class UserspaceDevices implements DeviceMapper {
 
   async #require(name: string): Promise<Found> {
     const found = await this.#find(name);
-    if (found === undefined) throw unknown(name);
+    if (found === undefined) throw unknownDevice(name);
     return found;
   }
 
@@ -240,19 +304,12 @@ function tableOf(paths: PoolPaths): string {
   return readFileSync(paths.table, "utf8");
 }
 
+function deviceNumbers(blockDevice: string): { major: number; minor: number } {
+  return majorMinor(statSync(blockDevice, { bigint: true }).rdev);
+}
+
 function targetOf(table: string): string | undefined {
   return table.trim().split(/\s+/)[2];
-}
-
-function requireName(name: string): void {
-  // What device-mapper tools take unquoted (libdevmapper's whitelist), less what would be a file of ours.
-  if (!/^[A-Za-z0-9#+:=@_][A-Za-z0-9#+\-.:=@_]{0,126}$/.test(name) || name === "control" || name.endsWith(".lock")) {
-    throw new DeviceMapperError("EINVAL", `Cannot use the device name '${name}'`);
-  }
-}
-
-function unknown(name: string): DeviceMapperError {
-  return new DeviceMapperError("ENXIO", `Cannot find device '${name}': there is none of that name`);
 }
 
 async function translated<T>(work: Promise<T>): Promise<T> {
