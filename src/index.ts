@@ -1,8 +1,12 @@
+import type { ExportOptions, ExportResult } from "./adopt/export.ts";
+import type { GraphInspection } from "./adopt/inspect.ts";
+import type { AdoptOptions } from "./adopt/opened-graph.ts";
 import { openDeviceSet } from "./graph/graph.ts";
 import type { DeviceSet } from "./graph/device-set.ts";
 import type { GraphOptions } from "./graph/graph-options.ts";
 import { openImageStore } from "./image/image-store.ts";
 import type { Store } from "./image/store.ts";
+import type { Change } from "./layer/change.ts";
 
 /**
  * An open graph: one thin pool with everything in it. The pool and its mounts belong to the machine, not to this object:
@@ -71,6 +75,62 @@ export async function openGraph(options: GraphOptions): Promise<Graph> {
   }
 }
 
+/**
+ * Tells what a Docker graph (of the devicemapper driver, Docker 1.9 to 24) holds and what is damaged in it. Reads only; needs neither Docker nor
+ * FUSE nor, where the file system is ext4, root.
+ *
+ * @param path Docker's data root, such as /var/lib/docker, or a copy of one
+ * @throws DockerGraphError
+ *
+ * @example
+ * ```ts
+ * const { containers, problems } = await inspectDockerGraph("/var/lib/docker");
+ * ```
+ */
+export async function inspectDockerGraph(path: string, options: AdoptOptions = {}): Promise<GraphInspection> {
+  // Loaded when it is asked for: few programs do.
+  const { inspectDockerGraph: inspect } = await import("./adopt/inspect.ts");
+  return inspect(path, options);
+}
+
+/**
+ * What a container of a Docker graph changed in its image, as `docker diff` tells it.
+ *
+ * @param container by name, ID, or the first characters of its ID
+ * @throws DockerGraphError
+ */
+export async function diffDockerContainer(
+  path: string,
+  container: string,
+  options: AdoptOptions = {},
+): Promise<Change[]> {
+  const { diffDockerContainer: diff } = await import("./adopt/adopt.ts");
+  return diff(path, container, options);
+}
+
+/**
+ * Writes images and containers of a Docker graph as an OCI image layout or an archive. Images keep their IDs and layers' digests; a container becomes
+ * an image `adopted/NAME`, as by `docker commit`. What cannot be written whole is left out and told in `failed`.
+ *
+ * @param names images and containers by name or ID; none: everything
+ * @param options.to a new folder, `oci-archive:FILE` or `docker-archive:FILE`; it is there only when it is complete
+ * @throws DockerGraphError
+ *
+ * @example
+ * ```ts
+ * const { failed } = await exportDockerGraph("/var/lib/docker", ["web"], { to: "docker-archive:web.tar" });
+ * ```
+ */
+export async function exportDockerGraph(
+  path: string,
+  names: readonly string[],
+  options: AdoptOptions & ExportOptions & { to: string },
+): Promise<ExportResult & { problems: string[] }> {
+  const { exportDockerGraph: write } = await import("./adopt/adopt.ts");
+  return write(path, names, options);
+}
+
+export { DockerGraphError } from "./docker-graph/docker-graph-error.ts";
 export { DeviceSet } from "./graph/device-set.ts";
 export { graphExists, shutdownGraph } from "./graph/graph.ts";
 export { GraphError } from "./graph/graph-error.ts";
@@ -80,6 +140,17 @@ export { StoreError } from "./image/store-error.ts";
 export { DeviceMapperError } from "./device-mapper/device-mapper-error.ts";
 export { kernelDeviceMapper } from "./device-mapper/kernel/kernel-device-mapper.ts";
 export { userspaceDeviceMapper } from "./device-mapper/userspace/userspace-device-mapper.ts";
+export type { AdoptOptions } from "./adopt/opened-graph.ts";
+export type { ExportedImage, ExportOptions, ExportProgress, ExportResult } from "./adopt/export.ts";
+export type {
+  GraphInspection,
+  InspectedContainer,
+  InspectedImage,
+  InspectedLayer,
+  InspectedPool,
+} from "./adopt/inspect.ts";
+export type { ContainerState } from "./docker-graph/containers.ts";
+export type { DockerGraphErrorCode } from "./docker-graph/docker-graph-error.ts";
 export type { GraphLog, GraphOptions } from "./graph/graph-options.ts";
 export type { DeviceRecord } from "./graph/device-record.ts";
 export type { DeviceDriverData, DeviceStatus, DeviceUsage, GraphBlockLocation } from "./graph/device-reports.ts";

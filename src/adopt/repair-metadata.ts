@@ -26,6 +26,8 @@ export interface RepairedMetadata {
   path: string;
   /** What was damaged and what was done, in plain words. */
   notes: string[];
+  /** The original's superblock, or the root of a tree, is lost. */
+  rootsLost: boolean;
   /** Devices whose mappings may be those of an earlier state of the pool. */
   doubtful: number[];
   /** Removes the copy. */
@@ -51,7 +53,8 @@ export async function repairMetadata(
     const notes: string[] = [];
     let input = path;
     let doubtful: number[] = [];
-    if (rootsAreLost(path)) {
+    const rootsLost = rootsAreLost(path);
+    if (rootsLost) {
       input = join(folder, "with-roots");
       doubtful = copyWithRoots(path, input, known, notes);
     }
@@ -59,7 +62,7 @@ export async function repairMetadata(
     makeSparse(repaired, deviceSizeBytes(path));
     await thinRepair(input, repaired, signal);
     notes.push("the metadata was repaired by thin_repair, in a copy: the original is as it was");
-    return { path: repaired, notes, doubtful, remove };
+    return { path: repaired, notes, rootsLost, doubtful, remove };
   } catch (error) {
     remove();
     throw error;

@@ -73,6 +73,30 @@ export const commandGroups: Record<string, CommandEntry[]> = {
       load: () => import("./commands/block.ts"),
     },
   ],
+  "Docker's graphs:": [
+    {
+      signature: "adopt",
+      summary: "open what Docker's devicemapper driver left",
+      load: () => import("./commands/adopt/adopt.ts"),
+      commands: [
+        {
+          signature: "inspect <path>",
+          summary: "tell what a Docker graph holds and what is damaged",
+          load: () => import("./commands/adopt/inspect.ts"),
+        },
+        {
+          signature: "diff <path> <container>",
+          summary: "list what a container changed in its image",
+          load: () => import("./commands/adopt/diff.ts"),
+        },
+        {
+          signature: "export <path> [names...]",
+          summary: "write images and containers to a folder or an archive",
+          load: () => import("./commands/adopt/export.ts"),
+        },
+      ],
+    },
+  ],
   "The graph:": [
     {
       signature: "info",

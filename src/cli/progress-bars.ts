@@ -1,14 +1,14 @@
 import type { ImportProgress } from "../index.ts";
 import type { SingleBar } from "cli-progress";
 
-/** Shows how far an import is, one bar a layer, on a terminal's stderr. */
-export interface ImportBars {
+/** Shows how far an import or an export is, one bar a layer, on a terminal's stderr. */
+export interface LayerBars {
   show: (event: ImportProgress) => void;
   stop: () => unknown;
 }
 
 /** @returns undefined where nobody watches: stderr is no terminal */
-export async function importBars(): Promise<ImportBars | undefined> {
+export async function layerBars(): Promise<LayerBars | undefined> {
   if (!process.stderr.isTTY) return undefined;
   const { default: progress } = await import("cli-progress");
   const bars = new progress.MultiBar(

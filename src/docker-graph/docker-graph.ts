@@ -7,7 +7,7 @@ import { readLayers } from "./layer-database.ts";
 import { locateRoot, type DockerRoot } from "./locate-root.ts";
 import { readReferences } from "./references.ts";
 import { storedNames, type Problems } from "./stored-file.ts";
-import type { StoredImage } from "./stored-image.ts";
+import type { StoredImage, StoredLayer } from "./stored-image.ts";
 import { readV1Images } from "./v1-images.ts";
 
 /** All that a Docker data root tells in its files, without a look at the pool. */
@@ -15,6 +15,8 @@ export interface DockerGraph extends DockerRoot {
   /** How images are kept: by content since Docker 1.10, "v1" before; "none": no images stand beside the devices. */
   layout: "content-addressed" | "v1" | "none";
   images: StoredImage[];
+  /** By their keys, those that no image has any more included. */
+  layers: ReadonlyMap<string, StoredLayer>;
   containers: StoredContainer[];
   /** Names only: volumes are plain folders, which need no adoption. */
   volumes: string[];
@@ -41,9 +43,10 @@ export function readDockerGraph(path: string): DockerGraph {
   if (existsSync(imageRoot)) {
     const layerdb = join(imageRoot, "layerdb");
     const references = readReferences(join(imageRoot, "repositories.json"), problems);
-    const images = readImages(join(imageRoot, "imagedb"), readLayers(layerdb, problems), references, problems);
+    const layers = readLayers(layerdb, problems);
+    const images = readImages(join(imageRoot, "imagedb"), layers, references, problems);
     const containers = readContainers(root.dataRoot, mountsInLayerDatabase(layerdb, problems), problems);
-    return { ...root, layout: "content-addressed", images, containers, volumes, deviceFiles, problems };
+    return { ...root, layout: "content-addressed", images, layers, containers, volumes, deviceFiles, problems };
   }
   const { devices } = deviceFiles;
   const layout = existsSync(v1Root) ? "v1" : "none";
@@ -53,5 +56,6 @@ export function readDockerGraph(path: string): DockerGraph {
   if (layout === "none") {
     problems.push(`There are no images beside the devices: neither '${imageRoot}' nor '${v1Root}' is there`);
   }
-  return { ...root, layout, images, containers, volumes, deviceFiles, problems };
+  const layers = new Map(images.flatMap((image) => image.layers.map((layer) => [layer.key, layer] as const)));
+  return { ...root, layout, images, layers, containers, volumes, deviceFiles, problems };
 }

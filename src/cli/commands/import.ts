@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { examples } from "../examples.ts";
 import { interruption } from "../interruption.ts";
 import { print } from "../print.ts";
-import { importBars } from "../progress-bars.ts";
+import { layerBars } from "../progress-bars.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica import` */
@@ -31,7 +31,7 @@ export function configure(command: Command): void {
         () => source === "-" && process.stdin.destroy(new Error("Interrupted")),
       );
       await withGraph(command, "make", async (graph, settings) => {
-        const bars = settings.json ? undefined : await importBars();
+        const bars = settings.json ? undefined : await layerBars();
         try {
           const { id } = await graph.store.import(name, source, {
             signal: interruption.signal,
