@@ -16,7 +16,7 @@ export async function checkGraph(context: GraphContext): Promise<string[]> {
   for (const error of damaged.values()) problems.push(error.message);
   for (const id of missingInPool) problems.push(`device ${id} has a file, but is not in the pool`);
   if (context.exclusivePool) {
-    for (const deviceId of unknownInPool) problems.push(`device id ${deviceId} is in the pool, but no file names it`);
+    for (const { id } of unknownInPool) problems.push(`device id ${id} is in the pool, but no file names it`);
   }
   for (const [deviceId, ids] of claimedTwice) {
     problems.push(`device id ${deviceId} is claimed by the files of ${ids.join(" and ")}`);

@@ -3,11 +3,11 @@ import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { GraphLocks } from "./graph-locks.ts";
+import { testProgram } from "./testing/test-program.ts";
 import { testGraph } from "./testing/test-graph.ts";
 
-const child = fileURLToPath(new URL("testing/create-child.ts", import.meta.url));
+const child = testProgram("create-child");
 
 test("fifty creations at once in one process", async (t) => {
   const graph = testGraph(t);
@@ -35,7 +35,7 @@ test("two processes at once on one graph", async (t) => {
   const set = await graph.open();
   const run = (prefix: string) =>
     new Promise<string>((resolve) => {
-      const parameters = ["--import", "tsx", child, graph.root, graph.runDir, prefix, "25"];
+      const parameters = [...child, graph.root, graph.runDir, prefix, "25"];
       const process_ = spawn(process.execPath, parameters, { stdio: ["ignore", "pipe", "pipe"] });
       let output = "";
       process_.stdout.on("data", (chunk) => (output += String(chunk)));

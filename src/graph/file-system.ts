@@ -1,19 +1,9 @@
-import { execFile } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
-import { errorCode } from "../linux/system-error.ts";
-import { GraphError } from "./graph-error.ts";
+import { deviceNumber } from "../linux/device-path.ts";
 import { readFileSystem } from "./file-system-superblock.ts";
+import { runProgram } from "./run-program.ts";
 import type { FileSystemType } from "./storage-options.ts";
-
-const packages = {
-  "mkfs.ext4": "e2fsprogs",
-  tune2fs: "e2fsprogs",
-  resize2fs: "e2fsprogs",
-  e2fsck: "e2fsprogs",
-  "mkfs.xfs": "xfsprogs",
-  xfs_growfs: "xfsprogs",
-};
 
 /**
  * Formats a thin device. What was never written reads as zeroes there, and mkfs is told so: it takes a moment and a few blocks of the
@@ -24,7 +14,7 @@ const packages = {
 export async function makeFileSystem(type: FileSystemType, device: string, extraArguments: string[]): Promise<void> {
   const extra = extraArguments.flatMap((argument) => argument.trim().split(/\s+/));
   if (type === "xfs") {
-    await run("mkfs.xfs", ["-q", "-f", "-K", ...xfsLog(extra), ...extra, device]);
+    await runProgram("mkfs.xfs", ["-q", "-f", "-K", ...xfsLog(extra), ...extra, device]);
     return;
   }
   // mke2fs takes the last -E alone, so what the user extends is put together with ours.
@@ -35,9 +25,9 @@ export async function makeFileSystem(type: FileSystemType, device: string, extra
     else if (extra[index].startsWith("-E")) extended.push(extra[index].slice(2));
     else others.push(extra[index]);
   }
-  await run("mkfs.ext4", ["-q", "-F", "-E", extended.join(","), ...others, device]);
+  await runProgram("mkfs.ext4", ["-q", "-F", "-E", extended.join(","), ...others, device]);
   // A container must not be held up by a periodic check. Recent mke2fs sets it so by itself.
-  if (readFileSystem(device)?.periodicCheck === true) await run("tune2fs", ["-c", "-1", "-i", "0", device]);
+  if (readFileSystem(device)?.periodicCheck === true) await runProgram("tune2fs", ["-c", "-1", "-i", "0", device]);
 }
 
 /** mkfs.xfs writes its whole log: the smallest that it makes is enough for a container. */
@@ -53,11 +43,11 @@ function xfsLog(extra: string[]): string[] {
  */
 export async function growMounted(type: FileSystemType, device: string, mountPoint: string): Promise<boolean> {
   if (type === "xfs") {
-    await run("xfs_growfs", ["-d", mountPoint]);
+    await runProgram("xfs_growfs", ["-d", mountPoint]);
     return true;
   }
   try {
-    await run("resize2fs", [device]);
+    await runProgram("resize2fs", [device]);
     return true;
   } catch (error) {
     if (error instanceof Error && error.message.includes("Permission denied")) return false;
@@ -67,8 +57,8 @@ export async function growMounted(type: FileSystemType, device: string, mountPoi
 
 /** Makes an unmounted ext4, whose journal has been replayed, as large as its device. */
 export async function growUnmountedExt4(device: string): Promise<void> {
-  await run("e2fsck", ["-f", "-p", device], { acceptedStatus: 1 });
-  await run("resize2fs", [device]);
+  await runProgram("e2fsck", ["-f", "-p", device], { acceptedStatus: 1 });
+  await runProgram("resize2fs", [device]);
 }
 
 /** Mount options that the type needs: snapshots of one XFS share its UUID. */
@@ -78,7 +68,9 @@ export function requiredMountOptions(type: FileSystemType): string {
 
 /** dm.xfs_nospace_max_retries: how often a mounted XFS tries again when the pool is full. */
 export function limitXfsRetries(device: string, retries: number): void {
-  writeFileSync(`/sys/fs/xfs/${basename(device)}/error/metadata/ENOSPC/max_retries`, String(retries));
+  // sysfs has the kernel's own name, such as dm-3, for what is /dev/mapper/NAME.
+  const name = basename(realpathSync(`/sys/dev/block/${deviceNumber(device)}`));
+  writeFileSync(`/sys/fs/xfs/${name}/error/metadata/ENOSPC/max_retries`, String(retries));
 }
 
 /** Whether the running kernel has the type, built in or loaded. */
@@ -86,35 +78,4 @@ export function kernelHasFileSystem(type: FileSystemType): boolean {
   return readFileSync("/proc/filesystems", "utf8")
     .split("\n")
     .some((line) => line.trim().split(/\s+/).pop() === type);
-}
-
-function run(
-  program: keyof typeof packages,
-  parameters: string[],
-  options: { acceptedStatus?: number } = {},
-): Promise<void> {
-  const env = { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin` };
-  return new Promise((resolve, reject) => {
-    execFile(program, parameters, { env }, (error, stdout, stderr) => {
-      if (error === null || (options.acceptedStatus !== undefined && error.code === options.acceptedStatus)) {
-        resolve();
-        return;
-      }
-      const why =
-        errorCode(error) === "ENOENT"
-          ? `there is no such program; it is in Debian's package ${packages[program]}`
-          : complaint(stderr) || complaint(stdout) || error.message;
-      reject(new GraphError("EIO", `Cannot run ${program} ${parameters.join(" ")}: ${why}`));
-    });
-  });
-}
-
-/** mkfs.xfs puts its whole usage behind what is wrong. */
-function complaint(output: string): string {
-  const lines = output.split("\n").map((line) => line.trim());
-  const usage = lines.findIndex((line) => line.startsWith("Usage:"));
-  return lines
-    .slice(0, usage < 0 ? undefined : usage)
-    .filter((line) => line !== "")
-    .join("; ");
 }

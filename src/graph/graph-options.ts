@@ -9,8 +9,11 @@ export interface GraphOptions {
   root: string;
   /** `dm.KEY=VALUE` each. Kept with the graph: later starts without them use them. */
   storageOptions?: string[];
-  /** Default: the userspace device mapper. */
-  deviceMapper?: DeviceMapper;
+  /**
+   * Default: the one that the graph's pool runs in; else the kernel's, where it has thin-pool, the user is root and udev is in sync (or
+   * dm.override_udev_sync_check set), and the one in user space elsewhere.
+   */
+  deviceMapper?: DeviceMapper | DeviceMapper["kind"] | undefined;
   log?: GraphLog;
   /** How long to wait for another command that holds the graph, in ms. Default 60,000. */
   lockTimeoutMs?: number;

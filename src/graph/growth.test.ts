@@ -74,12 +74,10 @@ test("what a pool cannot grow to is refused, and changes nothing", async (t) => 
   const metadata = ThinMetadata.open(join(graph.root, "devicemapper/metadata"));
   metadata.setNeedsCheck();
   metadata.close();
-  const again = await graph.open();
-  await assert.rejects(again.growPool({ dataBytes: { addPercent: 1 } }), {
+  await assert.rejects(graph.open(), {
     code: "EROFS",
-    message: /needs a check.*thin_check --clear-needs-check-flag .*devicemapper\/metadata/,
+    message: /need of a check.*thin_check --clear-needs-check-flag .*devicemapper\/metadata/,
   });
-  await graph.stop();
 });
 
 test("a pool that was given is its maker's to grow", async (t) => {

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { deviceSizeBytes, isBlockDevice } from "../linux/block-device.ts";
-import { attachLoop, loopsOf, refreshLoopSize } from "../linux/loop.ts";
+import { blockDevicePath } from "../linux/device-path.ts";
+import { loopsOf, refreshLoopSize } from "../linux/loop.ts";
 import { baseId } from "./device-names.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
@@ -32,36 +33,47 @@ export function poolDevices(context: Pick<GraphContext, "root" | "options" | "ma
 }
 
 /**
- * Makes the loopback files where they are needed, or grows them, and attaches them where the device mapper takes only devices.
+ * As `poolDevices`, of a running pool: of several loop devices on one file, the one that is the pool's.
  *
- * @returns both devices, and the data device's size
+ * @param table the pool's table line
+ */
+export function runningPoolDevices(context: GraphContext, table: string): ReturnType<typeof poolDevices> {
+  const devices = poolDevices(context);
+  if (context.mapper.kind !== "kernel") return devices;
+  const [, , , metadata, data] = table.trim().split(/\s+/);
+  const placed = ({ path, file }: PoolDevice, numbers: string): PoolDevice => ({
+    path: file === undefined ? path : (blockDevicePath(numbers) ?? path),
+    file,
+  });
+  return { data: placed(devices.data, data), metadata: placed(devices.metadata, metadata) };
+}
+
+/**
+ * Makes the loopback files where they are needed, or grows them.
+ *
+ * @returns the data device's size
  * @throws GraphError when a device is none, or one half of an existing pool is gone
  */
-export function preparePoolDevices(context: GraphContext): {
-  data: PoolDevice;
-  metadata: PoolDevice;
-  dataBytes: number;
-} {
+export function preparePoolDevices(context: GraphContext): { dataBytes: number } {
   const { options, log } = context;
   const devices = poolDevices(context);
   refuseHalfPool(context, devices);
-  const prepare = (device: PoolDevice, option: string, sizeBytes: number): number => {
-    if (device.file === undefined) {
-      if (!isBlockDevice(device.path)) {
-        throw new GraphError("EINVAL", `Cannot use '${device.path}' for the pool: it is no block device`);
-      }
-      return deviceSizeBytes(device.path);
-    }
-    const bytes = ensureLoopbackFile(device.file, { sizeBytes, grow: options.given.has(option) }, log);
-    for (const loop of loopsOf(device.file)) refreshLoopSize(loop);
-    if (context.mapper.kind === "kernel" && device.path === device.file) {
-      device.path = attachLoop(device.file, { directIo: true });
-    }
+  const { data, metadata } = devices;
+  for (const device of [data, metadata]) requireBlockDevice(device);
+  const prepare = ({ path, file }: PoolDevice, option: string, sizeBytes: number): number => {
+    if (file === undefined) return deviceSizeBytes(path);
+    const bytes = ensureLoopbackFile(file, { sizeBytes, grow: options.given.has(option) }, log);
+    for (const loop of loopsOf(file)) refreshLoopSize(loop);
     return bytes;
   };
-  prepare(devices.metadata, "loopmetadatasize", options.loopMetadataSizeBytes);
-  const dataBytes = prepare(devices.data, "loopdatasize", options.loopDataSizeBytes);
-  return { ...devices, dataBytes };
+  prepare(metadata, "loopmetadatasize", options.loopMetadataSizeBytes);
+  return { dataBytes: prepare(data, "loopdatasize", options.loopDataSizeBytes) };
+}
+
+function requireBlockDevice({ path, file }: PoolDevice): void {
+  if (file !== undefined || isBlockDevice(path)) return;
+  const why = existsSync(path) ? "it is no block device" : "there is no such device";
+  throw new GraphError("EINVAL", `Cannot use '${path}' for the pool: ${why}`);
 }
 
 /** An empty file in the place of a lost one would be taken for an empty pool, and every image for lost. */

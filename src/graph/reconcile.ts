@@ -1,11 +1,9 @@
-import { baseId } from "./device-names.ts";
 import type { GraphContext } from "./graph-context.ts";
-import { GraphError } from "./graph-error.ts";
 
 /** What the pool and the files do not agree on. */
 export interface Disagreement {
-  /** Devices in the pool that no file names. */
-  unknownInPool: number[];
+  /** Devices in the pool that no file names, and the pool's transaction in which each was made. */
+  unknownInPool: { id: number; transactionId: number }[];
   /** Devices with a file, but not in the pool. */
   missingInPool: string[];
   /** Device ids that more than one file claims, with the claimants. */
@@ -17,11 +15,12 @@ export interface Disagreement {
 /** Compares the pool with the files. Only for who holds the graph's lock. */
 export async function findDisagreement(context: GraphContext): Promise<Disagreement> {
   const { devices, damaged } = context.store.devices();
-  const inPool = new Set((await context.mapper.usage(context.pool)).devices.map(({ id }) => id));
+  const pool = await context.mapper.usage(context.pool);
+  const inPool = new Set(pool.devices.map(({ id }) => id));
   const claims = new Map<number, string[]>();
   for (const [id, { deviceId }] of devices) claims.set(deviceId, [...(claims.get(deviceId) ?? []), id]);
   return {
-    unknownInPool: [...inPool].filter((deviceId) => !claims.has(deviceId)),
+    unknownInPool: pool.devices.filter(({ id }) => !claims.has(id)),
     missingInPool: [...devices].filter(([, { deviceId }]) => !inPool.has(deviceId)).map(([id]) => id),
     claimedTwice: new Map([...claims].filter(([, ids]) => ids.length > 1)),
     damaged,
@@ -31,13 +30,12 @@ export async function findDisagreement(context: GraphContext): Promise<Disagreem
 /**
  * Makes the pool and the files agree after the pool was stopped, perhaps by a power cut: a device without a file is a leftover of a change that
  * was cut short, and is deleted; a file without a device is removed, with a warning. Nothing is deleted from a pool that others may use, nor while
- * a file cannot be read. Only for who holds the graph's lock.
- *
- * @throws GraphError EFOREIGN when the base device itself is not in the pool, but other devices should be: this is another pool
+ * a file cannot be read. Only for who holds the graph's lock, and has asked `requireSamePool`.
  */
-export async function reconcile(context: GraphContext): Promise<void> {
-  const { unknownInPool, missingInPool, claimedTwice, damaged } = await findDisagreement(context);
-  refuseForeign(context, missingInPool);
+export async function reconcile(
+  context: GraphContext,
+  { unknownInPool, missingInPool, claimedTwice, damaged }: Disagreement,
+): Promise<void> {
   for (const error of damaged.values()) context.log("error", error.message);
   for (const [deviceId, ids] of claimedTwice) {
     context.log("error", `the files of ${ids.join(" and ")} both claim device id ${deviceId}`);
@@ -47,7 +45,7 @@ export async function reconcile(context: GraphContext): Promise<void> {
     context.store.removeDevice(id);
   }
   if (!context.exclusivePool) return;
-  for (const deviceId of unknownInPool) {
+  for (const { id: deviceId } of unknownInPool) {
     if (damaged.size > 0) {
       context.log("error", `device id ${deviceId} in the pool belongs to no file that can be read: it is left alone`);
       continue;
@@ -56,24 +54,4 @@ export async function reconcile(context: GraphContext): Promise<void> {
     await context.mapper.message(context.pool, `delete ${deviceId}`);
   }
   context.store.removeTemporaryFiles();
-}
-
-/**
- * Before anything is changed for a pool's sake: is it the graph's?
- *
- * @throws GraphError EFOREIGN
- */
-export async function requireOwnPool(context: GraphContext): Promise<void> {
-  refuseForeign(context, (await findDisagreement(context)).missingInPool);
-}
-
-function refuseForeign(context: GraphContext, missingInPool: string[]): void {
-  if (!missingInPool.includes(baseId) || context.store.device(baseId)?.initialized !== true) return;
-  const others = context.store.devices().devices.size - 1;
-  if (others === 0) return;
-  throw new GraphError(
-    "EFOREIGN",
-    `Cannot start '${context.root}': pool ${context.pool} does not hold its base device, nor ${missingInPool.length - 1} of its ${others} other devices. ` +
-      "It is another pool, or was emptied: give the graph its own pool back",
-  );
 }

@@ -7,9 +7,11 @@ import { mountTable } from "../linux/mount-table.ts";
 import { errorCode } from "../linux/system-error.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
+import { endMonitor } from "./monitor-process.ts";
 import { removePatiently } from "./remove-patiently.ts";
 import { poolDevices } from "./pool-devices.ts";
 import { processesIn } from "./processes-in.ts";
+import { clearUserspaceMark } from "./userspace-mark.ts";
 
 const attempts = 20;
 const pauseMs = 50;
@@ -24,7 +26,11 @@ export async function stopGraph(context: GraphContext): Promise<void> {
   const devices = (await context.mapper.list()).filter(({ name }) => context.names.idOf(name) !== undefined);
   for (const { name } of devices) await removeFromMapper(context, name);
   if (!context.exclusivePool) return;
-  await removeFromMapper(context, context.pool);
+  await endMonitor(context);
+  if ((await context.mapper.info(context.pool)) !== undefined) {
+    await removeFromMapper(context, context.pool);
+    clearUserspaceMark(context.root);
+  }
   if (context.mapper.kind !== "kernel") return;
   for (const { file } of Object.values(poolDevices(context))) {
     if (file !== undefined) for (const loop of loopsOf(file)) detachLoop(loop);

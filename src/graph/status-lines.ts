@@ -4,7 +4,7 @@ import type { GraphContext } from "./graph-context.ts";
 import type { PoolDevice } from "./pool-devices.ts";
 import { metadataBlockBytes } from "./pool-status.ts";
 import { humanSize } from "./size.ts";
-import { poolBlockBytes, poolDevicesForStatus, poolStatus } from "./thin-pool.ts";
+import { poolForStatus, poolStatus } from "./thin-pool.ts";
 
 /**
  * The lines of `docker info`, in its order and units. Lines without a value are left out.
@@ -13,8 +13,7 @@ import { poolBlockBytes, poolDevicesForStatus, poolStatus } from "./thin-pool.ts
  */
 export async function statusLines(context: GraphContext, deletedCount: number): Promise<[string, string][]> {
   const { mapper, options, store } = context;
-  const [status, blockBytes] = [await poolStatus(context), await poolBlockBytes(context)];
-  const devices = poolDevicesForStatus(context);
+  const [status, { blockBytes, devices }] = [await poolStatus(context), await poolForStatus(context)];
   const data = space(status.usedDataBlocks * blockBytes, status.totalDataBlocks * blockBytes, devices?.data);
   const metadata = space(
     status.usedMetadataBlocks * metadataBlockBytes,

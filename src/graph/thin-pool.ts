@@ -1,10 +1,16 @@
 import { errorCode } from "../linux/system-error.ts";
+import { ensureDirectLvm } from "./direct-lvm.ts";
+import { requireGivenPool } from "./given-pool.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
-import { poolDevices, preparePoolDevices } from "./pool-devices.ts";
+import { holdForKernel, type Held } from "./hold-for-kernel.ts";
+import { poolDevices, preparePoolDevices, runningPoolDevices } from "./pool-devices.ts";
+import { requireWritable } from "./pool-health.ts";
+import { requireNothingStored } from "./pool-identity.ts";
 import { parsePoolStatus, type PoolStatus } from "./pool-status.ts";
-import { storedBlockSizeBytes } from "./pool-superblock.ts";
+import { inspectMetadata } from "./pool-superblock.ts";
 import { humanSize } from "./size.ts";
+import { markUserspaceStart } from "./userspace-mark.ts";
 
 /** dm-thin's low-water mark, in blocks, as Docker sets it. */
 const lowWaterMarkBlocks = 32768;
@@ -15,28 +21,55 @@ const lowWaterMarkBlocks = 32768;
  * @returns "started" when it did not run before: then everything the files say is to be compared with it
  */
 export async function ensurePool(context: GraphContext): Promise<"started" | "running"> {
+  const { mapper, pool, options } = context;
   if (!context.exclusivePool) {
+    if (options.directLvm !== undefined) await ensureDirectLvm(context, options.directLvm);
     await requireGivenPool(context);
+    refuseOtherBlockSize(context, await poolBlockBytes(context));
+    requireWritable(context, await poolStatus(context));
     return "started";
   }
-  const running = await context.mapper.info(context.pool);
-  const { data, metadata, dataBytes } = preparePoolDevices(context);
-  const stored = storedBlockSizeBytes(metadata.path);
-  const blockBytes = stored ?? context.options.blockSizeBytes;
-  if (context.options.given.has("blocksize") && blockBytes !== context.options.blockSizeBytes) {
-    throw new GraphError(
-      "EINVAL",
-      `Cannot use dm.blocksize with ${humanSize(context.options.blockSizeBytes)}: the pool of '${context.root}' was made with ` +
-        `${humanSize(blockBytes)}, and that cannot be changed. Leave the option out`,
-    );
+  const running = await mapper.info(pool);
+  const { dataBytes } = preparePoolDevices(context);
+  if (running !== undefined) {
+    refuseOtherBlockSize(context, await poolBlockBytes(context));
+    return "running";
   }
-  const table = poolTable(context, { data: data.path, metadata: metadata.path, dataBytes, blockBytes });
-  if (running === undefined) {
-    context.log("debug", `starting pool ${context.pool}: ${table}`);
-    await context.mapper.create(context.pool, table);
-    return "started";
+  const devices = poolDevices(context);
+  const stored = inspectMetadata(context, devices.metadata.file ?? devices.metadata.path);
+  if (stored === "nothing") requireNothingStored(context);
+  const blockBytes = stored === "nothing" ? options.blockSizeBytes : stored.blockSizeBytes;
+  refuseOtherBlockSize(context, blockBytes);
+  await startPool(context, { dataBytes, blockBytes });
+  return "started";
+}
+
+async function startPool(context: GraphContext, sizes: { dataBytes: number; blockBytes: number }): Promise<void> {
+  const { mapper, pool, root } = context;
+  const { metadata, data } = poolDevices(context);
+  const held: Held[] = [];
+  try {
+    if (mapper.kind === "kernel") {
+      for (const device of [metadata, data]) {
+        const taken = await holdForKernel(device.file ?? device.path);
+        held.push(taken);
+        device.path = taken.device;
+      }
+    } else {
+      markUserspaceStart(root);
+    }
+    const table = poolTable(context, { data: data.path, metadata: metadata.path, ...sizes });
+    context.log("debug", `starting pool ${pool}: ${table}`);
+    await mapper.create(pool, table);
+  } finally {
+    for (const device of held) device.letGo();
   }
-  return "running";
+  try {
+    requireWritable(context, await poolStatus(context));
+  } catch (error) {
+    await mapper.remove(pool).catch((second: unknown) => context.log("warn", String(second)));
+    throw error;
+  }
 }
 
 function poolTable(
@@ -49,16 +82,12 @@ function poolTable(
   return context.mapper.kind === "kernel" ? `${start} 1 skip_block_zeroing` : start;
 }
 
-async function requireGivenPool(context: GraphContext): Promise<void> {
-  const info = await context.mapper.info(context.pool);
-  if (info?.target === "thin-pool") return;
-  const why = info === undefined ? "there is no such device" : "it is no thin pool";
+function refuseOtherBlockSize({ options, pool }: GraphContext, blockBytes: number): void {
+  if (!options.given.has("blocksize") || blockBytes === options.blockSizeBytes) return;
   throw new GraphError(
-    "ENXIO",
-    `Cannot use dm.thinpooldev=${context.pool}: ${why}` +
-      (context.mapper.kind === "userspace"
-        ? " in the user-space device mapper, which knows the pools it runs itself"
-        : ""),
+    "EINVAL",
+    `Cannot use dm.blocksize with ${humanSize(options.blockSizeBytes)}: pool ${pool} was made with ` +
+      `${humanSize(blockBytes)}, and that cannot be changed. Leave the option out`,
   );
 }
 
@@ -86,12 +115,7 @@ async function poolStatusLine(context: GraphContext): Promise<string> {
  */
 export function requireFreeSpace(context: GraphContext, status: PoolStatus): void {
   const percent = context.options.minFreeSpacePercent;
-  if (status.mode === "ro" || status.needsCheck) {
-    throw new GraphError(
-      "EROFS",
-      `Cannot make a device: pool ${context.pool} is read-only${status.needsCheck ? " and needs a check" : ""}. Run the check`,
-    );
-  }
+  requireWritable(context, status);
   if (percent === 0) return;
   const { usedDataBlocks, totalDataBlocks, usedMetadataBlocks, totalMetadataBlocks } = status;
   const kinds: [string, number, number][] = [
@@ -115,7 +139,13 @@ export async function poolBlockBytes(context: GraphContext): Promise<number> {
   return Number(fields[5]) * 512;
 }
 
-/** The pool's two devices, for the status lines; nothing for a pool that was given. */
-export function poolDevicesForStatus(context: GraphContext): ReturnType<typeof poolDevices> | undefined {
-  return context.exclusivePool ? poolDevices(context) : undefined;
+/** The pool's two devices and its block size, for the status lines; no devices for a pool that was given. */
+export async function poolForStatus(
+  context: GraphContext,
+): Promise<{ blockBytes: number; devices: ReturnType<typeof poolDevices> | undefined }> {
+  const table = await context.mapper.table(context.pool);
+  return {
+    blockBytes: Number(table.trim().split(/\s+/)[5]) * 512,
+    devices: context.exclusivePool ? runningPoolDevices(context, table) : undefined,
+  };
 }

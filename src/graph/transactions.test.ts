@@ -3,18 +3,18 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { DeviceMapperError } from "../device-mapper/device-mapper-error.ts";
 import type { DeviceSet } from "./graph.ts";
 import { MetadataStore } from "./metadata-store.ts";
+import { testProgram } from "./testing/test-program.ts";
 import { testGraph, type TestGraph } from "./testing/test-graph.ts";
 import { interceptMapper } from "./testing/test-mapper.ts";
 
-const child = fileURLToPath(new URL("testing/crash-child.ts", import.meta.url));
+const child = testProgram("crash-child");
 
 /** Runs an operation in a process that kills itself at a step. @returns the step, or undefined when it had no such step */
 function killedAt(graph: TestGraph, operation: string, step: number): string | undefined {
-  const parameters = ["--import", "tsx", child, graph.root, graph.runDir, operation, String(step)];
+  const parameters = [...child, graph.root, graph.runDir, operation, String(step)];
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, parameters, { encoding: "utf8" });
   if (signal === "SIGKILL") return stdout;
   assert.equal(status, 0, stderr);

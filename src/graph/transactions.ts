@@ -1,14 +1,17 @@
 import type { MessageDurability } from "../device-mapper/device-mapper.ts";
 import { errorCode } from "../linux/system-error.ts";
+import { growByPolicy, mayHaveToGrow } from "./autogrow.ts";
 import type { DeviceIds } from "./device-ids.ts";
 import { maxDeviceId, type DeviceMetadata } from "./device-metadata.ts";
 import { baseId } from "./device-names.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
 import type { PoolStatus } from "./pool-status.ts";
-import { reconcile } from "./reconcile.ts";
+import { olderPool, requireSamePool } from "./pool-identity.ts";
+import { findDisagreement, reconcile } from "./reconcile.ts";
 import { poolStatus, requireFreeSpace } from "./thin-pool.ts";
 import type { TransactionMetadata } from "./transaction-metadata.ts";
+import { mayHaveLostTransactions } from "./userspace-mark.ts";
 
 /**
  * The one door for changes of the pool's devices. A transaction is named in a file before the pool changes, and complete when the
@@ -59,25 +62,34 @@ export class Transactions {
    * Undoes what a crash left half done. For a deletion that is: completes it.
    *
    * @param status of the pool, at this moment
+   * @returns whether there was something to undo
    */
-  async recover(status: PoolStatus): Promise<void> {
+  async recover(status: PoolStatus): Promise<boolean> {
     const open = await this.#lastTransaction(status);
     if (open === undefined || open.openTransactionId <= status.transactionId) {
       this.#complete = open;
-      return;
+      return false;
     }
     if (open.openTransactionId === status.transactionId + 1) {
       await this.#undo(open, status);
     } else {
+      if (!mayHaveLostTransactions(this.#context.root)) throw olderPool(this.#context, status, open.openTransactionId);
       // The pool has lost more than the last change: a power cut took what it had not yet written.
       this.#context.log(
         "warn",
         `the pool has lost changes since transaction ${status.transactionId}: comparing it with the files`,
       );
-      await reconcile(this.#context);
+      await this.#compare(status);
     }
     this.#writeTransaction({ openTransactionId: status.transactionId, deviceHash: "", deviceId: 0 });
     this.#step(`transaction ${open.openTransactionId} is undone`);
+    return true;
+  }
+
+  async #compare(status: PoolStatus): Promise<void> {
+    const found = await findDisagreement(this.#context);
+    requireSamePool(this.#context, status, found);
+    await reconcile(this.#context, found);
   }
 
   async #undo(open: TransactionMetadata, status: PoolStatus): Promise<void> {
@@ -92,8 +104,7 @@ export class Transactions {
   }
 
   async #create(id: string, sizeBytes: number, message: (deviceId: number) => string): Promise<DeviceMetadata> {
-    const status = await this.#begin();
-    requireFreeSpace(this.#context, status);
+    const status = await this.#withFreeSpace(await this.#begin());
     const { deviceId, open } = await this.#createInPool(status, id, message);
     try {
       const metadata = {
@@ -108,7 +119,8 @@ export class Transactions {
       await this.#commit(status, open);
       return metadata;
     } catch (error) {
-      await this.#recoverAfterFailure(error);
+      if (errorCode(error) === "EFOREIGN") await this.#undo(open, status);
+      else await this.#recoverAfterFailure(error);
       throw error;
     }
   }
@@ -139,6 +151,19 @@ export class Transactions {
     throw new GraphError("ENOSPC", `Cannot make device ${id}: all ${maxDeviceId} device ids of the pool are in use`);
   }
 
+  /** A pool that is to grow by itself does so before anything is refused for lack of space. */
+  async #withFreeSpace(status: PoolStatus): Promise<PoolStatus> {
+    const context = this.#context;
+    let now = status;
+    if (mayHaveToGrow(context, status)) {
+      const { grown, refusals } = await context.locks.poolTable(() => growByPolicy(context));
+      for (const refusal of refusals) this.#step(refusal);
+      if (grown !== undefined) now = await poolStatus(context);
+    }
+    requireFreeSpace(context, now);
+    return now;
+  }
+
   async #begin(): Promise<PoolStatus> {
     const status = await poolStatus(this.#context);
     await this.recover(status);
@@ -158,9 +183,26 @@ export class Transactions {
 
   async #commit(status: PoolStatus, open: TransactionMetadata): Promise<void> {
     const message = `set_transaction_id ${status.transactionId} ${open.openTransactionId}`;
-    await this.#context.mapper.message(this.#context.pool, message);
+    try {
+      await this.#context.mapper.message(this.#context.pool, message);
+    } catch (error) {
+      await this.#requireTransaction(status.transactionId);
+      throw error;
+    }
     this.#complete = this.#readTransaction();
     this.#step(`transaction ${open.openTransactionId} is complete`);
+  }
+
+  /** Who else uses the pool (dm.thinpooldev) may have taken the very number that our change was to have. */
+  async #requireTransaction(transactionId: number): Promise<void> {
+    const { pool } = this.#context;
+    const now = (await poolStatus(this.#context)).transactionId;
+    if (now === transactionId) return;
+    throw new GraphError(
+      "EFOREIGN",
+      `Cannot complete the change: pool ${pool} is at transaction ${now} and was at ${transactionId} a moment ago, so someone else changes it ` +
+        "too. A pool serves one graph: give each its own",
+    );
   }
 
   /** A failed change is undone at once; if even that fails, the next one does it. */
@@ -211,7 +253,7 @@ export class Transactions {
     } catch (error) {
       if (errorCode(error) !== "EDAMAGED") throw error;
       this.#context.log("warn", `${text(error)}. Comparing the pool with the files instead`);
-      await reconcile(this.#context);
+      await this.#compare(status);
       const none = { openTransactionId: status.transactionId, deviceHash: "", deviceId: 0 };
       this.#writeTransaction(none);
       return none;

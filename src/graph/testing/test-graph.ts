@@ -5,7 +5,7 @@ import type { DeviceMapper } from "../../device-mapper/device-mapper.ts";
 import { openDeviceSet, shutdownGraph, type DeviceSet } from "../graph.ts";
 import type { GraphOptions } from "../graph-options.ts";
 import { scratchFolder } from "./scratch-folder.ts";
-import { testMapper } from "./test-mapper.ts";
+import { inKernel, testMapper } from "./test-mapper.ts";
 
 /** A graph in a folder of its own, with small sizes; it is shut down and removed after the test. */
 export interface TestGraph {
@@ -19,13 +19,18 @@ export interface TestGraph {
   stop(): Promise<void>;
 }
 
+/** No udev runs in the kernels that the tests boot. */
+function withoutUdev(options: string[]): string[] {
+  return inKernel && options.length > 0 ? ["dm.override_udev_sync_check=true", ...options] : options;
+}
+
 /** What every test graph is made with unless the test says otherwise. */
-export const smallSizes = ["dm.basesize=512M", "dm.loopdatasize=4G", "dm.loopmetadatasize=64M"];
+export const smallSizes = withoutUdev(["dm.basesize=512M", "dm.loopdatasize=4G", "dm.loopmetadatasize=64M"]);
 
 /** Makes one; undefined, and the test skipped, where the machine cannot. */
 export function testGraph(t: TestContext): TestGraph | undefined {
-  if (process.getuid?.() !== 0 || !existsSync("/dev/loop-control") || !existsSync("/dev/fuse")) {
-    t.skip("needs root, loop devices and FUSE");
+  if (process.getuid?.() !== 0 || !existsSync("/dev/loop-control") || (!inKernel && !existsSync("/dev/fuse"))) {
+    t.skip("needs root, loop devices and FUSE, or the kernel's thin-pool target");
     return undefined;
   }
   const folder = scratchFolder(t, () => graph.stop());
@@ -39,11 +44,12 @@ export function testGraph(t: TestContext): TestGraph | undefined {
     runDir,
     mapper,
     logged,
-    async open(options = {}) {
+    async open({ storageOptions, ...options } = {}) {
+      const stored = existsSync(join(options.root ?? root, "storage-options.json"));
       const set = await openDeviceSet({
         root,
         deviceMapper: mapper,
-        storageOptions: existsSync(join(root, "storage-options.json")) ? [] : smallSizes,
+        storageOptions: withoutUdev(storageOptions ?? (stored ? [] : smallSizes)),
         log: (level, message) => {
           if (level !== "debug") logged.push(`${level}: ${message}`);
         },

@@ -1,9 +1,13 @@
 import type { DeviceMapper } from "../../device-mapper/device-mapper.ts";
+import { kernelDeviceMapper } from "../../device-mapper/kernel/kernel-device-mapper.ts";
 import { userspaceDeviceMapper } from "../../device-mapper/userspace/userspace-device-mapper.ts";
 
-/** The device mapper that the graph's tests run on, with pools of its own in a folder. */
+/** The tests run in a kernel that has the thin-pool target (test/kernel). */
+export const inKernel = process.env["MICA_KERNEL"] !== undefined;
+
+/** The device mapper that the graph's tests run on: the kernel's where it is there, else the one in user space with pools in a folder. */
 export function testMapper(runDir: string): DeviceMapper {
-  return userspaceDeviceMapper({ runDir });
+  return inKernel ? kernelDeviceMapper() : userspaceDeviceMapper({ runDir });
 }
 
 /** Calls a function before each of a device mapper's calls, with the method's name and first arguments; it may throw. */

@@ -1,0 +1,34 @@
+import { suite, test } from "node:test";
+import { runSuiteInKernel } from "./suite-in-kernel.ts";
+import { missingForUserModeLinux, thinPoolModules } from "./user-mode-linux.ts";
+
+const graph = (name: string): string => `src/graph/${name}.test.ts`;
+
+/** The graph's own tests, which run on the user-space device mapper elsewhere. */
+const files = [
+  "base-device",
+  "concurrency",
+  "device-pool",
+  "device-set",
+  "growth",
+  "reconcile",
+  "removal",
+  "transactions",
+].map(graph);
+
+suite("the graph on the kernel's device mapper", { skip: missingForUserModeLinux() ?? false }, () => {
+  test("does what it does in user space", async (t) => {
+    await runSuiteInKernel(t, {
+      files,
+      modules: thinPoolModules,
+      programs: {
+        "src/graph/testing/crash-child.ts": "crash-child",
+        "src/graph/testing/create-child.ts": "create-child",
+      },
+      // thin_check reads with O_DIRECT, which tmpfs has not.
+      prelude: "scratch_disk graphs 8G; export TMPDIR=$SCRATCH/graphs",
+      mebibytes: 3072,
+      timeoutMs: 600_000,
+    });
+  });
+});
