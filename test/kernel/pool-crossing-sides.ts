@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { closeSync, fsyncSync, openSync, readSync, truncateSync, writeSync } from "node:fs";
 import { blockDiscard, blockZeroOut } from "../../src/linux/block-device.ts";
 import { attachLoop, detachLoop, refreshLoopSize } from "../../src/linux/loop.ts";
 import { parsePoolTable } from "../../src/thin/pool-table.ts";
 import { Pool } from "../../src/thin/pool.ts";
+import { runInShell } from "./pool-crossing-shell.ts";
 import type { ThinVolume } from "../../src/thin/volume.ts";
 
 /** A pool's two files and what its table says; the sizes may change while it is closed, or by `grow`. */
@@ -24,7 +24,8 @@ export interface PoolSide {
   activate(ids: readonly number[], sizeBytes: number, externalOrigin?: string): void;
   deactivate(id: number): void;
   snapshot(id: number, origin: number): void;
-  read(id: number, offset: number, length: number): Buffer;
+  /** Fills `into`. */
+  read(id: number, offset: number, into: Buffer): void;
   write(id: number, offset: number, bytes: Buffer): void;
   /** Unmaps whole blocks, leaves the rest alone. */
   discard(id: number, offset: number, length: number): void;
@@ -76,10 +77,8 @@ export class UserSide implements PoolSide {
     this.message(`create_snap ${id} ${origin}`);
   }
 
-  read(id: number, offset: number, length: number): Buffer {
-    const bytes = Buffer.alloc(length);
-    assert.equal(this.#volume(id).read(bytes, 0, offset, length), 0);
-    return bytes;
+  read(id: number, offset: number, into: Buffer): void {
+    assert.equal(this.#volume(id).read(into, 0, offset, into.length), 0);
   }
 
   write(id: number, offset: number, bytes: Buffer): void {
@@ -125,7 +124,7 @@ export class UserSide implements PoolSide {
 const pageBytes = 4096;
 
 function dmsetup(...words: string[]): string {
-  return execFileSync("dmsetup", words, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  return runInShell(`dmsetup ${words.map((word) => `'${word}'`).join(" ")}`);
 }
 
 /**
@@ -178,10 +177,8 @@ export class KernelSide implements PoolSide {
     }
   }
 
-  read(id: number, offset: number, length: number): Buffer {
-    const bytes = Buffer.alloc(length);
-    assert.equal(readSync(this.#fd(id), bytes, 0, length, offset), length);
-    return bytes;
+  read(id: number, offset: number, into: Buffer): void {
+    assert.equal(readSync(this.#fd(id), into, 0, into.length, offset), into.length);
   }
 
   write(id: number, offset: number, bytes: Buffer): void {
