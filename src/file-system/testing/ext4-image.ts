@@ -39,18 +39,16 @@ export function mountImage(t: TestContext, image: string, type: string, data = "
   const point = mkdtempSync(join(tmpdir(), "mica-mnt-"));
   const device = attachLoop(image, { readOnly: (flags & mountFlags.readOnly) !== 0 });
   let held = true;
-  const mounted = {
-    point,
-    device,
-    unmount() {
-      if (!held) return;
-      held = false;
-      if (isMounted(point)) unmount(point);
-      detachLoop(device, { deferred: true });
-      rmdirSync(point);
-    },
+  const release = (how: "now" | "lazily"): void => {
+    if (!held) return;
+    held = false;
+    if (isMounted(point)) unmount(point, { lazy: how === "lazily" });
+    detachLoop(device, { deferred: true });
+    rmdirSync(point);
   };
-  t.after(() => mounted.unmount());
+  const mounted = { point, device, unmount: () => release("now") };
+  // Lazily, for a test that failed, or that closes its files after this.
+  t.after(() => release("lazily"));
   mount(device, point, type, flags, data);
   return mounted;
 }
