@@ -105,7 +105,7 @@ export function poolFolders(runDir: string): string[] {
   } catch {
     return [];
   }
-  return names.filter((name) => !name.endsWith(".lock"));
+  return names.filter((name) => !name.endsWith(".lock") && !name.endsWith(".log"));
 }
 
 /** Detaches and unmounts what a pool without processes left. Loop devices in use go when they are let go of. */

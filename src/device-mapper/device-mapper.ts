@@ -71,6 +71,8 @@ export interface DeviceMapper {
   readonly libraryVersion: string;
   readonly udevSyncSupported: boolean;
   readonly supportsDeferredRemoval: boolean;
+  /** Where another process finds the same devices: the folder of pools that run; undefined where they are the machine's. */
+  readonly runDir?: string;
 
   /**
    * Makes and starts a device. EEXIST when there is one of that name.

@@ -1,4 +1,6 @@
 import { activateDevice, deactivateDevice } from "./activation.ts";
+import { changeAutogrow } from "./autogrow-change.ts";
+import { autogrowPolicy, type AutogrowPolicy, type AutogrowSettings } from "./autogrow-policy.ts";
 import { checkGraph } from "./check.ts";
 import type { DeferredDeletions } from "./deferred-deletions.ts";
 import type { DeviceIds } from "./device-ids.ts";
@@ -191,6 +193,16 @@ export class DeviceSet {
     return this.#operation(() =>
       context.locks.changeOrBeside(() => context.locks.poolTable(() => growPool(context, growth))),
     );
+  }
+
+  /** How the pool grows by itself; undefined where that is not the graph's to decide: LVM's pools, and those of someone else. */
+  autogrow(): Promise<AutogrowPolicy | undefined> {
+    return this.#operation(() => Promise.resolve(autogrowPolicy(this.#parts.context)));
+  }
+
+  /** Changes what is given of how the pool grows by itself, for this graph and for good. @returns the policy in force then */
+  setAutogrow(settings: AutogrowSettings): Promise<AutogrowPolicy> {
+    return this.#operation(() => changeAutogrow(this.#parts.context, settings));
   }
 
   /** Tries again to delete what was in use when it was removed. Happens by itself every 30 s. */

@@ -1,4 +1,5 @@
 import type { DeviceMapper } from "../device-mapper/device-mapper.ts";
+import type { AutogrowSettings } from "./autogrow-policy.ts";
 import type { DeviceNames } from "./device-names.ts";
 import type { GraphLocks } from "./graph-locks.ts";
 import type { GraphLog } from "./graph-options.ts";
@@ -19,6 +20,8 @@ export interface GraphContext {
   readonly pool: string;
   /** The pool is nobody else's: what the graph does not know in it is a leftover. */
   readonly exclusivePool: boolean;
+  /** How the pool grows by itself, where the graph itself does not say. */
+  readonly autogrow: AutogrowSettings;
   readonly deferredRemoval: boolean;
   readonly deferredDeletion: boolean;
 }

@@ -63,9 +63,10 @@ export class GraphLocks {
     return this.#locks.try(slots.monitor, "exclusive");
   }
 
-  /** The process that is the pool's monitor, or undefined. */
-  monitor(): number | undefined {
-    return this.#locks.isHeld(slots.monitor) ? this.#locks.holders(slots.monitor)[0] : undefined;
+  /** The process that is the pool's monitor: its number, as that process sees it. */
+  monitor(): number | "unknown" | "none" {
+    if (!this.#locks.isHeld(slots.monitor)) return "none";
+    return this.#locks.holders(slots.monitor)[0] ?? "unknown";
   }
 
   /** Work on one device. */

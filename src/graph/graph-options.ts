@@ -1,4 +1,5 @@
 import type { DeviceMapper } from "../device-mapper/device-mapper.ts";
+import type { AutogrowSettings } from "./autogrow-policy.ts";
 
 /** Takes the graph's messages; none are printed otherwise. */
 export type GraphLog = (level: "debug" | "info" | "warn" | "error", message: string) => void;
@@ -14,6 +15,8 @@ export interface GraphOptions {
    * dm.override_udev_sync_check set), and the one in user space elsewhere.
    */
   deviceMapper?: DeviceMapper | DeviceMapper["kind"] | undefined;
+  /** How the pool grows by itself, where the graph has not been told (`DeviceSet.setAutogrow`). */
+  autogrow?: AutogrowSettings;
   log?: GraphLog;
   /** How long to wait for another command that holds the graph, in ms. Default 60,000. */
   lockTimeoutMs?: number;

@@ -83,7 +83,8 @@ function isLarger({ nowBytes, deviceBytes }: Step): boolean {
   return deviceBytes > nowBytes;
 }
 
-function requireOwnDevices(context: GraphContext): void {
+/** @throws GraphError ENOTSUP for a pool that is LVM's, or someone else's, to grow */
+export function requireOwnDevices(context: GraphContext): void {
   const { pool, options } = context;
   const lvm =
     "lvextend --size +20G VG/POOL for data, lvextend --poolmetadatasize +1G VG/POOL for metadata; vgextend first where the " +

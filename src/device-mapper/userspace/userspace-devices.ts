@@ -43,11 +43,11 @@ export class UserspaceDevices implements DeviceMapper {
   readonly libraryVersion = "mica userspace device mapper";
   readonly udevSyncSupported = true;
   readonly supportsDeferredRemoval = true;
-  readonly #runDir: string;
+  readonly runDir: string;
   readonly #client: ControlClient;
 
   constructor(runDir: string) {
-    this.#runDir = runDir;
+    this.runDir = runDir;
     this.#client = new ControlClient(runDir);
     this.#client.onRecovered = (pool) => this.#attachAgain(pool);
   }
@@ -57,11 +57,11 @@ export class UserspaceDevices implements DeviceMapper {
     if ((await this.info(name)) !== undefined) {
       throw new DeviceMapperError("EEXIST", `Cannot create '${name}': there is a device of that name`);
     }
-    if (targetOf(table) === "thin-pool") return translated(startPool(this.#runDir, name, table));
+    if (targetOf(table) === "thin-pool") return translated(startPool(this.runDir, name, table));
     const { pool, deviceId, sectors, externalOrigin } = parseThinTable(table);
     const origin = externalOrigin === undefined ? "" : ` ${externalOrigin}`;
     const loop = this.#loop(pool, name);
-    if (readPoolState(poolPaths(this.#runDir, pool)) === undefined) {
+    if (readPoolState(poolPaths(this.runDir, pool)) === undefined) {
       throw new DeviceMapperError("ENXIO", `Cannot create '${name}': its pool '${pool}' does not run`);
     }
     const mark = loop.announce();
@@ -116,7 +116,7 @@ export class UserspaceDevices implements DeviceMapper {
     const pool = found.paths.name;
     if (found.kind === "pool") {
       const answer = await this.#send(pool, options.deferred === true ? `defer ${pool} on` : "shutdown");
-      if (options.deferred !== true || answer === "gone") await translated(poolEnded(this.#runDir, pool));
+      if (options.deferred !== true || answer === "gone") await translated(poolEnded(this.runDir, pool));
       return;
     }
     const loop = this.#loop(pool, name);
@@ -182,9 +182,9 @@ export class UserspaceDevices implements DeviceMapper {
 
   async list(): Promise<DeviceInfo[]> {
     const devices: DeviceInfo[] = [];
-    for (const pool of poolNames(this.#runDir)) {
+    for (const pool of poolNames(this.runDir)) {
       const volumes = JSON.parse(await this.#send(pool, "list")) as VolumeInfo[];
-      const paths = poolPaths(this.#runDir, pool);
+      const paths = poolPaths(this.runDir, pool);
       devices.push(await this.#poolInfo(paths, volumes));
       for (const volume of volumes) devices.push(await this.#thinInfo(paths, volume));
     }
@@ -269,7 +269,7 @@ export class UserspaceDevices implements DeviceMapper {
   }
 
   #loop(pool: string, name: string): VolumeLoop {
-    return new VolumeLoop(poolPaths(this.#runDir, pool), name);
+    return new VolumeLoop(poolPaths(this.runDir, pool), name);
   }
 
   /** Volumes of a pool that was opened again have lost their loop devices. */
@@ -280,11 +280,11 @@ export class UserspaceDevices implements DeviceMapper {
   }
 
   async #find(name: string): Promise<Found | undefined> {
-    for (const pool of poolFolders(this.#runDir)) {
+    for (const pool of poolFolders(this.runDir)) {
       const kind = pool === name ? "pool" : "thin";
       if (kind === "thin" && !this.#loop(pool, name).announced) continue;
       if (!(await translated(this.#client.ensure(pool)))) continue;
-      return { kind, paths: poolPaths(this.#runDir, pool), name };
+      return { kind, paths: poolPaths(this.runDir, pool), name };
     }
     return undefined;
   }

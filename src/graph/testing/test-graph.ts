@@ -49,6 +49,7 @@ export function testGraph(t: TestContext): TestGraph | undefined {
       const set = await openDeviceSet({
         root,
         deviceMapper: mapper,
+        autogrow: { enabled: false },
         storageOptions: withoutUdev(storageOptions ?? (stored ? [] : smallSizes)),
         log: (level, message) => {
           if (level !== "debug") logged.push(`${level}: ${message}`);

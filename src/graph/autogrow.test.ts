@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { decideGrowth, type GrowthLimit } from "./autogrow.ts";
+import { parseAutogrow, storeAutogrow, type AutogrowSettings } from "./autogrow-policy.ts";
+import { GraphLocks } from "./graph-locks.ts";
+import { parsePoolStatus, type PoolStatus } from "./pool-status.ts";
+import { checkMetadata } from "./testing/check-metadata.ts";
+import { testGraph, type TestGraph } from "./testing/test-graph.ts";
+
+const mebibyte = 2 ** 20;
+const tiny = ["dm.basesize=1G", "dm.loopdatasize=256M", "dm.loopmetadatasize=16M"];
+/** The waits of these tests: long, as they end when what they wait for is there. */
+const patienceMs = 50_000;
+
+async function poolState(graph: TestGraph, pool: string): Promise<PoolStatus> {
+  return parsePoolStatus(pool, await graph.mapper.status(pool));
+}
+
+async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  for (const giveUpAt = performance.now() + patienceMs; performance.now() < giveUpAt; await sleep(50)) {
+    if (await isTrue()) return;
+  }
+  assert.fail(`waited in vain until ${what}`);
+}
+
+/** Writes a file of zeroes past the page cache; the exit code. */
+async function fill(file: string, mebibytes: number): Promise<unknown> {
+  const words = ["if=/dev/zero", `of=${file}`, "bs=1M", `count=${mebibytes}`, "oflag=direct", "status=none"];
+  const dd = spawn("dd", words, { stdio: "ignore" });
+  const [status] = (await once(dd, "exit")) as [number | null];
+  return status;
+}
+
+function monitorOf(graph: TestGraph): number | "unknown" | "none" {
+  const locks = new GraphLocks(graph.root, 1000, () => undefined);
+  try {
+    return locks.monitor();
+  } finally {
+    locks.close();
+  }
+}
+
+function monitorLog(graph: TestGraph, pool: string): string {
+  return readFileSync(
+    join(process.env["MICA_KERNEL"] === undefined ? graph.runDir : process.env["MICA_RUN_DIR"]!, `${pool}.monitor.log`),
+    "utf8",
+  );
+}
+
+test("how much a pool grows: by steps until it is below the threshold, up to the nearest limit", () => {
+  const rule = (settings: AutogrowSettings) => parseAutogrow(settings, true).data;
+  const limit = (bytes: number): GrowthLimit => ({ bytes, why: String(bytes) });
+  const decide = (used: number, settings: AutogrowSettings, ...limits: number[]) =>
+    decideGrowth({ usedBytes: used * mebibyte, totalBytes: 1000 * mebibyte }, rule(settings), limits.map(limit));
+  assert.equal(decide(799, {}), undefined);
+  assert.equal(decide(800, {}), 1200 * mebibyte);
+  assert.equal(decide(1000, { step: "100M" }), 1300 * mebibyte);
+  assert.equal(decide(1000, { threshold: "50%", step: "10%" }), 2247715783);
+  assert.equal(decide(900, {}, 1100 * mebibyte, 1050 * mebibyte), 1050 * mebibyte);
+  assert.deepEqual(decide(900, {}, 1005 * mebibyte), limit(1005 * mebibyte));
+  assert.deepEqual(decide(900, {}, 500 * mebibyte), limit(500 * mebibyte));
+});
+
+test("settings that cannot be are named", () => {
+  for (const settings of [
+    { threshold: "49%" },
+    { threshold: "100%" },
+    { threshold: "80" },
+    { step: "0%" },
+    { step: "10" },
+    { step: "much" },
+    { ceiling: "high" },
+    { metadataThreshold: "x" },
+    { metadataStep: "+5G" },
+    { metadataCeiling: "" },
+  ]) {
+    const [key] = Object.keys(settings);
+    assert.throws(() => parseAutogrow(settings, true), { code: "EINVAL", message: new RegExp(`autogrow ${key}\\b`) });
+  }
+});
+
+test("a pool on files grows by itself, before it is full and when it was faster; its monitor goes with it", async (t) => {
+  const graph = testGraph(t);
+  if (graph === undefined) return;
+  const set = await graph.open({ storageOptions: tiny, autogrow: {} });
+  await until("there is a monitor", () => monitorOf(graph) !== "none");
+  await set.create("a");
+  // Faster than any look of the monitor: the pool is full, writes wait, the event wakes it.
+  assert.equal(await fill(join(await set.get("a"), "file"), 400), 0);
+  await until(
+    "it has grown",
+    async () => (await poolState(graph, set.poolName)).totalDataBlocks * 65536 > 400 * mebibyte,
+  );
+  assert.equal((await poolState(graph, set.poolName)).mode, "rw");
+  await set.put("a");
+  const log = monitorLog(graph, set.poolName);
+  assert.match(log, /info: the pool has grown to/);
+  const grown = statSync(join(graph.root, "devicemapper/data")).size;
+  assert.match(readFileSync(join(graph.root, "storage-options.json"), "utf8"), new RegExp(`dm.loopdatasize=${grown}`));
+
+  // Killed, it is started again by the next command.
+  const first = monitorOf(graph);
+  assert.equal(typeof first, "number");
+  process.kill(first as number, "SIGKILL");
+  await until("it is dead", () => monitorOf(graph) === "none");
+  await graph.open({ autogrow: {} });
+  await until("there is another one", () => monitorOf(graph) !== "none");
+  assert.notEqual(monitorOf(graph), first);
+  await graph.open({ autogrow: {} });
+  await graph.stop();
+  assert.equal(monitorOf(graph), "none");
+  checkMetadata(join(graph.root, "devicemapper/metadata"));
+  assert.deepEqual(
+    graph.logged.filter((line) => !line.startsWith("info")),
+    [],
+  );
+});
+
+test("a device is made after the pool has grown for it, without a monitor too", async (t) => {
+  const graph = testGraph(t);
+  if (graph === undefined) return;
+  const set = await graph.open({ storageOptions: [...tiny, "dm.min_free_space=40%"] });
+  await set.create("a");
+  assert.equal(await fill(join(await set.get("a"), "file"), 165), 0);
+  await set.put("a");
+  await assert.rejects(set.create("b"), { code: "ENOSPC" });
+  storeAutogrow(graph.root, { enabled: true, threshold: "95%", step: "50%" });
+  await set.create("b");
+  assert.equal(monitorOf(graph), "none");
+  const { usedDataBlocks, totalDataBlocks } = await poolState(graph, set.poolName);
+  assert.ok(usedDataBlocks < totalDataBlocks * 0.6);
+  await graph.stop();
+  checkMetadata(join(graph.root, "devicemapper/metadata"));
+});
+
+async function monitorBegun(graph: TestGraph): Promise<number> {
+  await until("there is a monitor", () => typeof monitorOf(graph) === "number");
+  return monitorOf(graph) as number;
+}
+
+test("it stops at its ceiling, says so once, and goes on when that is raised", async (t) => {
+  const graph = testGraph(t);
+  if (graph === undefined) return;
+  const set = await graph.open({ storageOptions: [...tiny, "dm.min_free_space=0%"], autogrow: { ceiling: "300M" } });
+  await set.create("a");
+  const filled = fill(join(await set.get("a"), "file"), 400);
+  const size = () => statSync(join(graph.root, "devicemapper/data")).size;
+  await until("it is full at its ceiling", async () => {
+    const { totalDataBlocks, mode } = await poolState(graph, set.poolName);
+    return totalDataBlocks === 4800 && mode === "out_of_data_space";
+  });
+  assert.equal(size(), 300 * mebibyte);
+  await until("the monitor said so", () => monitorLog(graph, set.poolName).includes("its ceiling is 314.6 MB"));
+  const policy = await set.setAutogrow({ ceiling: "2G" });
+  assert.deepEqual(policy.data, { thresholdPercent: 80, step: { addPercent: 20 }, ceilingBytes: 2 ** 31 });
+  assert.equal(await filled, 0);
+  assert.equal(monitorLog(graph, set.poolName).split("its ceiling is").length, 2);
+  await set.put("a");
+  assert.ok(size() > 400 * mebibyte);
+  await graph.stop();
+  checkMetadata(join(graph.root, "devicemapper/metadata"));
+});
+
+test("settings are kept with the graph, can be turned off, and a damaged file harms nothing", async (t) => {
+  const graph = testGraph(t);
+  if (graph === undefined) return;
+  const set = await graph.open({ storageOptions: tiny, autogrow: { threshold: "70%", step: "1G" } });
+  await monitorBegun(graph);
+  assert.equal((await set.setAutogrow({ enabled: false })).enabled, false);
+  assert.equal(monitorOf(graph), "none");
+  const policy = await (await graph.open({ autogrow: { step: "30%", metadataStep: "40%" } })).autogrow();
+  assert.deepEqual([policy?.enabled, policy?.data.thresholdPercent], [false, 80]);
+  assert.deepEqual([policy?.data.step, policy?.metadata.step], [{ addPercent: 30 }, { addPercent: 40 }]);
+  assert.equal(monitorOf(graph), "none");
+  await assert.rejects(set.setAutogrow({ threshold: "never" }), { code: "EINVAL" });
+  assert.deepEqual(JSON.parse(readFileSync(join(graph.root, "autogrow.json"), "utf8")), { enabled: false });
+
+  writeFileSync(join(graph.root, "autogrow.json"), '{"enabled": "perhaps"}');
+  const again = await graph.open();
+  assert.match(graph.logged.at(-1)!, /^error: the pool does not grow by itself: .*autogrow.json/);
+  await again.create("a");
+  await assert.rejects(again.autogrow(), { code: "EDAMAGED" });
+  await graph.stop();
+  assert.ok(!existsSync(join(graph.runDir, `${set.poolName}.monitor.log`)));
+});
