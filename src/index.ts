@@ -152,6 +152,10 @@ export type {
 export type { ContainerState } from "./docker-graph/containers.ts";
 export type { DockerGraphErrorCode } from "./docker-graph/docker-graph-error.ts";
 export type { GraphLog, GraphOptions } from "./graph/graph-options.ts";
+export type { AutogrowPolicy, AutogrowSettings, GrowthRule, GrowthStep } from "./graph/autogrow-policy.ts";
+export type { GrownPool } from "./graph/growth.ts";
+export type { PoolGrowth, PoolSizes } from "./graph/growth-plan.ts";
+export type { GrowthSize } from "./graph/growth-size.ts";
 export type { DeviceRecord } from "./graph/device-record.ts";
 export type { DeviceDriverData, DeviceStatus, DeviceUsage, GraphBlockLocation } from "./graph/device-reports.ts";
 export type { StorageOptions } from "./graph/storage-options.ts";

@@ -115,6 +115,23 @@ export const commandGroups: Record<string, CommandEntry[]> = {
       load: () => import("./commands/check.ts"),
     },
     {
+      signature: "pool",
+      summary: "make the pool larger, now or by itself",
+      load: () => import("./commands/pool/pool.ts"),
+      commands: [
+        {
+          signature: "grow",
+          summary: "make the pool larger while it is used",
+          load: () => import("./commands/pool/grow.ts"),
+        },
+        {
+          signature: "autogrow",
+          summary: "show or change how it grows by itself",
+          load: () => import("./commands/pool/autogrow.ts"),
+        },
+      ],
+    },
+    {
       signature: "shutdown",
       summary: "unmount everything and stop the pool",
       load: () => import("./commands/shutdown.ts"),

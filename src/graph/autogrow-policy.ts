@@ -23,10 +23,13 @@ export interface AutogrowSettings {
   metadataCeiling?: string;
 }
 
+/** What is added at once. */
+export type GrowthStep = Exclude<GrowthSize, number>;
+
 /** How one half of a pool grows. */
 export interface GrowthRule {
   thresholdPercent: number;
-  step: GrowthSize;
+  step: GrowthStep;
   ceilingBytes: number | undefined;
 }
 
@@ -116,7 +119,7 @@ function thresholdOf(key: string, text: string): number {
   throw invalid(`autogrow ${key}`, text, `it has to be from ${leastThresholdPercent}% to 99%`);
 }
 
-function stepOf(key: string, text: string): GrowthSize {
+function stepOf(key: string, text: string): GrowthStep {
   const wrong = (): GraphError =>
     invalid(
       `autogrow ${key}`,
