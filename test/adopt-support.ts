@@ -1,19 +1,20 @@
 import { execFileSync, spawn } from "node:child_process";
 import {
   closeSync,
-  cpSync,
   linkSync,
   lstatSync,
-  mkdirSync,
+  mkdtempSync,
   openSync,
   readFileSync,
   readdirSync,
   readSync,
+  rmSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
+import { after, type TestContext } from "node:test";
 import { packageFile } from "../src/linux/package-root.ts";
 import { scratchFolder } from "../src/graph/testing/scratch-folder.ts";
 import { micaCommand, outcomeOf, type Outcome } from "./cli-support.ts";
@@ -46,25 +47,30 @@ export const fixture = {
   diffC2: ["C /etc", "A /etc/newfile"],
 };
 
-/** The graph that Docker 20.10 made, in a folder that goes with the test. @returns its data root */
-export function dockerGraph(t: TestContext): string {
-  const folder = scratchFolder(t);
-  execFileSync("tar", ["-C", folder, "-xSJf", packageFile("test/fixtures/docker-20.10-graph-ext4.tar.xz")]);
-  return folder;
-}
+const dataFile = "devicemapper/devicemapper/data";
+let unpacked: string | undefined;
 
-/** Another one, which shares the pool's data with the first, as it is only read. */
-export function copyOf(t: TestContext, dataRoot: string): string {
-  const copy = scratchFolder(t);
-  const data = "devicemapper/devicemapper/data";
-  cpSync(dataRoot, copy, {
-    recursive: true,
-    preserveTimestamps: true,
-    filter: (path) => path !== join(dataRoot, data),
+after(() => {
+  if (unpacked !== undefined) rmSync(unpacked, { recursive: true });
+});
+
+/**
+ * The graph that Docker 20.10 made, in a folder that goes with the test. Its pool's data file is shared between the tests: whoever writes to it
+ * needs a copy.
+ *
+ * @returns its data root
+ */
+export function dockerGraph(t: TestContext): string {
+  if (unpacked === undefined) {
+    unpacked = mkdtempSync(join(tmpdir(), "mica-adopt-"));
+    execFileSync("tar", ["-C", unpacked, "-xSJf", packageFile("test/fixtures/docker-20.10-graph-ext4.tar.xz")]);
+  }
+  const folder = scratchFolder(t);
+  execFileSync("tar", ["-C", folder, "-xSf", "-"], {
+    input: execFileSync("tar", ["-C", unpacked, "-cS", `--exclude=./${dataFile}`, "."], { maxBuffer: 1 << 28 }),
   });
-  mkdirSync(join(copy, "devicemapper/devicemapper"), { recursive: true });
-  linkSync(join(dataRoot, data), join(copy, data));
-  return copy;
+  linkSync(join(unpacked, dataFile), join(folder, dataFile));
+  return folder;
 }
 
 /** `mica adopt ARGS`. */

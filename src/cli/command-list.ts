@@ -94,6 +94,11 @@ export const commandGroups: Record<string, CommandEntry[]> = {
           summary: "write images and containers to a folder or an archive",
           load: () => import("./commands/adopt/export.ts"),
         },
+        {
+          signature: "open <path>",
+          summary: "make a Docker graph usable in place",
+          load: () => import("./commands/adopt/open.ts"),
+        },
       ],
     },
   ],

@@ -1,9 +1,8 @@
-import { createHash } from "node:crypto";
 import type { TreeFolder } from "../file-system/file-tree.ts";
 import { packDiff } from "../layer/pack.ts";
-import { TarRecorder } from "../layer/tar-recorder.ts";
 import { diffSize } from "../layer/diff-size.ts";
 import type { Digest } from "./digest.ts";
+import { recordTar } from "./record-tar.ts";
 
 /** What packing a layer tells. */
 export interface PackedLayer {
@@ -23,22 +22,6 @@ export async function recordPacked(
   tarRecord: string,
   signal: AbortSignal | undefined,
 ): Promise<PackedLayer> {
-  const recorder = new TarRecorder(tarRecord);
-  const hash = createHash("sha256");
-  try {
-    for await (const chunk of packDiff(root, parentRoot) as AsyncIterable<Buffer>) {
-      signal?.throwIfAborted();
-      hash.update(chunk);
-      await recorder.write(chunk);
-    }
-    await recorder.end();
-  } catch (error) {
-    recorder.destroy();
-    throw error;
-  }
-  return {
-    diffId: `sha256:${hash.digest("hex")}`,
-    tarBytes: recorder.tarBytes,
-    contentBytes: diffSize(root, parentRoot),
-  };
+  const recorded = await recordTar(packDiff(root, parentRoot), tarRecord, signal);
+  return { ...recorded, contentBytes: diffSize(root, parentRoot) };
 }
