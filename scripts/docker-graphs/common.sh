@@ -40,7 +40,8 @@ record_docker() {
   fact ps.jsonl docker ps --all --no-trunc --format '{{json .}}'
   fact image-inspect.json docker image inspect $(docker images --all --quiet --no-trunc | sort -u)
   if [ -n "$(docker ps --all --quiet)" ]; then
-    fact container-inspect.json docker container inspect --size $(docker ps --all --quiet --no-trunc)
+    docker container inspect --size $(docker ps --all --quiet --no-trunc) | jq 'map(del(.HostConfig, .NetworkSettings))' \
+      >"$OUT/facts/container-inspect.json"
   fi
   for name in "$@"; do fact "diff-$name.txt" docker diff "$name"; done
   for id in $(docker images --all --quiet --no-trunc | sort -u); do
@@ -80,8 +81,21 @@ layer_device() {
 # The device of a container, by its name.
 container_device() { docker inspect --format '{{.GraphDriver.Data.DeviceName}}' "$1" | sed 's/.*-//'; }
 
-# Packs what there is of the graph now; devices and files may be in use.
+# Packs the graph as it is at this moment, also while it is in use, as a power cut would leave it. More folders may be named.
 pack_graph() {
   tar -C /var/lib/docker --numeric-owner --sparse --hole-detection=raw --exclude='*.sock' -cf "$OUT/graph.tar" \
-    devicemapper/devicemapper devicemapper/metadata image containers volumes "$@"
+    devicemapper/metadata image containers volumes "$@"
 }
+
+# pack_after_power_cut: nothing more is written to the disk with the graph until it is packed, and what is only in memory is lost.
+pack_after_power_cut() {
+  fsfreeze --freeze "$SCRATCH/docker-disk"
+  pack_graph devicemapper/devicemapper
+  fsfreeze --unfreeze "$SCRATCH/docker-disk"
+}
+
+# Where the loopback files are that most recipes use.
+loopback_options="--storage-opt dm.loopdatasize=1G --storage-opt dm.loopmetadatasize=16M"
+
+# The devices that the pool has, whoever knows them: its metadata device or file is given.
+record_pool_devices() { thin_dump "$2" | grep '<device' >"$OUT/facts/$1.txt"; }

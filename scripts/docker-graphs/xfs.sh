@@ -1,6 +1,6 @@
 # A graph on XFS: layers with all that a tar can hold, an image from an archive of odd tars, containers, one of them larger.
 docker_disk 3G
-docker_start --storage-opt dm.fs=xfs --storage-opt dm.basesize=320M --storage-opt dm.loopdatasize=1G --storage-opt dm.loopmetadatasize=16M
+docker_start --storage-opt dm.fs=xfs --storage-opt dm.basesize=320M $loopback_options
 import_base
 
 docker create --name build1 base:1 >/dev/null
@@ -90,4 +90,5 @@ for name in base:1 app:1 app:2 odd:1; do record_tree "image-$name" "$(layer_devi
 for name in build1 build2 large plain strange; do record_tree "container-$name" "$(container_device "$name")"; done
 docker_stop
 fact metadata-check.txt thin_check /var/lib/docker/devicemapper/devicemapper/metadata
-pack_graph
+record_pool_devices pool-devices /var/lib/docker/devicemapper/devicemapper/metadata
+pack_graph devicemapper/devicemapper

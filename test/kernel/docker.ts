@@ -54,7 +54,7 @@ docker_stop() {
 
 docker_kill() {
   local pid
-  kill -KILL "$dockerd"; wait "$dockerd" || true
+  { kill -KILL "$dockerd"; wait "$dockerd"; } 2>/dev/null || true
   for pid in $(cat /run/docker/containerd/containerd.pid) $(cat /sys/fs/cgroup/docker/*/cgroup.procs 2>/dev/null || true) \
     $(pidof containerd-shim-runc-v2 || true); do
     kill -KILL "$pid" 2>/dev/null || true
