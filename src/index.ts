@@ -133,6 +133,8 @@ export async function exportDockerGraph(
 export { DockerGraphError } from "./docker-graph/docker-graph-error.ts";
 export { DeviceSet } from "./graph/device-set.ts";
 export { graphExists, shutdownGraph } from "./graph/graph.ts";
+export { machineNeeds } from "./graph/machine-needs.ts";
+export { readConfigFile } from "./graph/config-file.ts";
 export { GraphError } from "./graph/graph-error.ts";
 export { humanSize, parseSize } from "./graph/size.ts";
 export { Store } from "./image/store.ts";
@@ -151,6 +153,8 @@ export type {
 } from "./adopt/inspect.ts";
 export type { ContainerState } from "./docker-graph/containers.ts";
 export type { DockerGraphErrorCode } from "./docker-graph/docker-graph-error.ts";
+export type { Configuration } from "./graph/config-file.ts";
+export type { MachineNeeds } from "./graph/machine-needs.ts";
 export type { GraphLog, GraphOptions } from "./graph/graph-options.ts";
 export type { AutogrowPolicy, AutogrowSettings, GrowthRule, GrowthStep } from "./graph/autogrow-policy.ts";
 export type { GrownPool } from "./graph/growth.ts";

@@ -5,9 +5,9 @@ import { humanSize } from "../graph/size.ts";
 import { nodeInImage, stageApplication, stageNodeRoot } from "./demo/node-root.ts";
 import { writeOciLayout } from "./demo/oci-layout.ts";
 import { explain, mica, micaAnswer, runShown } from "./demo/steps.ts";
-import type { ImageSummary } from "../index.ts";
+import { machineNeeds, type ImageSummary } from "../index.ts";
 import type { ListedDevice } from "./device-index.ts";
-import { missingRequirement } from "./requirements.ts";
+import { missingDevice, missingRight } from "./requirements.ts";
 
 const image = "node-demo";
 const containers = ["demo-one", "demo-two"];
@@ -92,13 +92,14 @@ function sayWhatIsNext(root: string, rootFolder: string): void {
   );
 }
 
-const missing = missingRequirement();
+const root = process.env.MICA_ROOT ?? "/var/lib/mica-demo";
+const missing = missingRight() ?? missingDevice(await machineNeeds({ root }));
 if (missing !== undefined) {
   process.stderr.write(`Cannot run the demonstration: ${missing}\n`);
   process.exit(1);
 }
 try {
-  await demonstrate(process.env.MICA_ROOT ?? "/var/lib/mica-demo");
+  await demonstrate(root);
 } catch (error) {
   process.stderr.write(`The demonstration failed: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

@@ -1,10 +1,9 @@
 import { Command, Option } from "commander";
 import { commandGroups } from "./command-list.ts";
 import type { CommandEntry } from "./command-list.ts";
+import { applyConfiguration, defaultConfigFile } from "./configuration.ts";
 import { packageVersion } from "./package-version.ts";
-
-/** Where the graph lives when nobody says otherwise. */
-export const defaultRoot = "/var/lib/mica";
+import { defaultRoot } from "./settings.ts";
 
 const firstSteps = `
 First steps (as root):
@@ -34,6 +33,7 @@ export function buildProgram(): Command {
     .version(packageVersion(), "-V, --version", "print the version")
     .addHelpText("after", firstSteps);
   for (const option of globalOptions()) program.addOption(option);
+  program.hook("preAction", applyConfiguration);
 
   for (const [heading, entries] of Object.entries(commandGroups)) {
     for (const command of addCommands(program, entries)) command.helpGroup(heading);
@@ -66,10 +66,16 @@ function addCommands(parent: Command, entries: CommandEntry[]): Command[] {
 
 function globalOptions(): Option[] {
   return [
-    new Option("--root <dir>", "the graph's folder").env("MICA_ROOT").default(defaultRoot),
+    new Option("--root <dir>", `the graph's folder (default: "${defaultRoot}")`).env("MICA_ROOT"),
+    new Option("--device-mapper <which>", "the kernel's, or the one in user space (default: the kernel's, if usable)")
+      .choices(["kernel", "userspace"])
+      .env("MICA_DEVICE_MAPPER"),
     new Option("--storage-opt <option>", "dm.KEY=VALUE, kept with the graph; repeatable")
       .argParser((value: string, previous: string[]) => [...previous, value])
       .default([], "none"),
+    new Option("--config <file>", `the configuration (default: "${defaultConfigFile}", if there is one)`).env(
+      "MICA_CONFIG",
+    ),
     new Option("--format <format>", "how to answer").choices(["table", "json"]),
     new Option("--json", "the same as --format json"),
   ];

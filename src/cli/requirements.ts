@@ -1,18 +1,26 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 
-/** What the machine lacks for the embedded device mapper: a sentence with what to do, or undefined when all is there. */
-export function missingRequirement(): string | undefined {
+/** What the user lacks for any graph: a sentence with what to do, or undefined when all is there. */
+export function missingRight(): string | undefined {
   if (process.platform !== "linux") return "mica runs on Linux only.";
-  if (!mayMount()) {
-    return "this needs root (it mounts file systems and attaches loop devices). Run it again with sudo.";
-  }
-  if (!usable("/dev/fuse", 229)) {
+  if (mayMount()) return undefined;
+  return "this needs root (it mounts file systems and attaches loop devices). Run it again with sudo.";
+}
+
+/** As `missingRight`, of the devices that this graph needs: FUSE for the user-space device mapper, loop devices for that and for files. */
+export function missingDevice(needs: { fuse: boolean; loopDevices: boolean }): string | undefined {
+  if (needs.fuse && !usable("/dev/fuse", 229)) {
     return "there is no usable /dev/fuse. Load it with `modprobe fuse`; in a container, start that with `--device /dev/fuse`.";
   }
-  if (!usable("/dev/loop-control", 237)) {
+  if (needs.loopDevices && !usable("/dev/loop-control", 237)) {
     return "there is no usable /dev/loop-control. Load it with `modprobe loop`; in a container, start that with `--privileged`.";
   }
   return undefined;
+}
+
+/** As both, for a graph on the user-space device mapper and loopback files, which needs most. */
+export function missingRequirement(): string | undefined {
+  return missingRight() ?? missingDevice({ fuse: true, loopDevices: true });
 }
 
 const capSysAdmin = 1n << 21n;

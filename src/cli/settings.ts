@@ -1,4 +1,8 @@
 import type { Command } from "commander";
+import type { AutogrowSettings } from "../index.ts";
+
+/** Where the graph lives when nobody says otherwise. */
+export const defaultRoot = "/var/lib/mica";
 
 /** The global options, as every command sees them. */
 export interface Settings {
@@ -6,13 +10,19 @@ export interface Settings {
   root: string;
   /** `dm.KEY=VALUE`, in the order given. */
   storageOptions: string[];
+  /** Which device mapper to use; undefined: see `chooseDeviceMapper`. */
+  deviceMapper: "kernel" | "userspace" | undefined;
+  /** How pools grow by themselves, by the configuration. */
+  autogrow: AutogrowSettings;
   /** True: answers and errors are JSON. */
   json: boolean;
 }
 
 interface GlobalOptions {
-  root: string;
+  root?: string;
   storageOpt: string[];
+  deviceMapper?: "kernel" | "userspace";
+  autogrow?: AutogrowSettings;
   json?: boolean;
   format?: "json" | "table";
 }
@@ -21,8 +31,10 @@ interface GlobalOptions {
 export function settingsOf(command: Command): Settings {
   const options = command.optsWithGlobals<GlobalOptions>();
   return {
-    root: options.root,
+    root: options.root ?? defaultRoot,
     storageOptions: options.storageOpt,
+    deviceMapper: options.deviceMapper,
+    autogrow: options.autogrow ?? {},
     json: options.json === true || options.format === "json",
   };
 }

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { Graph, GraphOptions } from "../index.ts";
-import { missingRequirement } from "./requirements.ts";
+import { missingDevice, missingRight } from "./requirements.ts";
 import { settingsOf } from "./settings.ts";
 import type { Settings } from "./settings.ts";
 import { UsageError } from "./usage-error.ts";
@@ -24,8 +24,7 @@ export async function withGraph(
       `Cannot open a graph in ${options.root}: there is none. \`mica import\` or \`mica info\` makes it; --root names another.`,
     );
   }
-  requireMachine(options.root);
-  const graph = await openGraph(options);
+  const graph = await openGraph(await onThisMachine(options));
   try {
     await work(graph, settings);
   } finally {
@@ -34,14 +33,26 @@ export async function withGraph(
 }
 
 /** How the command line wants its graph opened. */
-export async function graphOptions({ root, storageOptions }: Settings): Promise<GraphOptions> {
+export async function graphOptions({ root, storageOptions, deviceMapper, autogrow }: Settings): Promise<GraphOptions> {
   await refuseBadOptions(storageOptions);
-  return { root: resolve(root), storageOptions, log };
+  return { root: resolve(root), storageOptions, deviceMapper, autogrow, log };
 }
 
-/** Says so early and plainly where the machine lacks what a graph needs. */
+/** The options with the device mapper that is to be used here. Says so early and plainly where the machine lacks what a graph needs. */
+export async function onThisMachine(options: GraphOptions): Promise<GraphOptions> {
+  requireMachine(options.root);
+  const { machineNeeds } = await import("../index.ts");
+  const needs = await machineNeeds(options);
+  refuseMissing(options.root, missingDevice(needs));
+  return { ...options, deviceMapper: needs.deviceMapper };
+}
+
+/** The part of it that no device mapper can do without. */
 export function requireMachine(root: string): void {
-  const missing = missingRequirement();
+  refuseMissing(root, missingRight());
+}
+
+function refuseMissing(root: string, missing: string | undefined): void {
   if (missing !== undefined) throw failure("REQUIREMENT", `Cannot open the graph in ${root}: ${missing}`);
 }
 

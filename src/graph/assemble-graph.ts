@@ -3,13 +3,13 @@ import { DeferredDeletions } from "./deferred-deletions.ts";
 import { DeviceIds } from "./device-ids.ts";
 import { deviceNames } from "./device-names.ts";
 import type { DeviceSetParts } from "./device-set.ts";
-import { directLvmPool } from "./direct-lvm.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
 import { GraphLocks } from "./graph-locks.ts";
 import type { GraphOptions } from "./graph-options.ts";
 import { MetadataStore } from "./metadata-store.ts";
 import { MountedDevices } from "./mounted-devices.ts";
+import { poolNameOf } from "./pool-name.ts";
 import type { StorageOptions } from "./storage-options.ts";
 import { Transactions } from "./transactions.ts";
 
@@ -27,8 +27,7 @@ export async function assembleGraph(
 ): Promise<DeviceSetParts> {
   const log = options.log ?? (() => undefined);
   const names = deviceNames(root);
-  const given = storage.thinPoolDevice ?? (storage.directLvm === undefined ? undefined : directLvmPool);
-  const pool = given ?? names.ownPool;
+  const { pool, exclusive } = poolNameOf(root, storage);
   const wanted = options.deviceMapper;
   const mapper = typeof wanted === "object" ? wanted : await chooseDeviceMapper({ root, pool, storage, wanted, log });
   const deferredRemoval = storage.useDeferredRemoval ?? mapper.supportsDeferredRemoval;
@@ -41,7 +40,7 @@ export async function assembleGraph(
     locks: new GraphLocks(root, options.lockTimeoutMs ?? lockTimeoutMs, log),
     store: new MetadataStore(root),
     pool,
-    exclusivePool: given === undefined,
+    exclusivePool: exclusive,
     autogrow: options.autogrow ?? {},
     deferredRemoval,
     deferredDeletion: storage.useDeferredDeletion ?? deferredRemoval,

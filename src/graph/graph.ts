@@ -36,12 +36,11 @@ export function graphExists(root: string): boolean {
  */
 export async function openDeviceSet(options: GraphOptions): Promise<DeviceSet> {
   const root = existingRoot(options.root);
-  const { options: storage, toStore } = effectiveOptions(root, options.storageOptions ?? []);
+  const { options: storage, changed, toStore } = effectiveOptions(root, options.storageOptions ?? []);
   const parts = await assembleGraph(root, storage, options);
   try {
     refuseUnsupported(parts.context);
-    const changesAsked = (options.storageOptions ?? []).length > 0 || toStore !== undefined;
-    if (changesAsked || !(await runsCleanly(parts.context))) await start(parts);
+    if (changed || toStore !== undefined || !(await runsCleanly(parts.context))) await start(parts);
     if (toStore !== undefined) storeOptions(root, toStore);
     if (parts.deferred.list().length > 0) await parts.context.locks.operation(() => retryDeferredDeletions(parts));
     ensureMonitor(parts.context);

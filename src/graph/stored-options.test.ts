@@ -15,6 +15,9 @@ test("options of the first start are kept, and used by later starts", (t) => {
   assert.equal(later.options.mountOptions, "noatime");
   assert.deepEqual(later.options.mkfsArguments, ["-m 0", "-q"]);
   assert.equal(later.toStore, undefined);
+  assert.equal(later.changed, false);
+  assert.equal(effectiveOptions(root, ["dm.mountopt=noatime"]).changed, false);
+  assert.equal(effectiveOptions(root, ["dm.mountopt=nodiratime"]).changed, true);
 });
 
 test("an option given later counts for that start; a larger size for good", (t) => {

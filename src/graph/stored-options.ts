@@ -19,6 +19,8 @@ const growingSizes = {
 /** The options in force, and what is to be kept with the graph once it has started with them. */
 export interface EffectiveOptions {
   options: StorageOptions;
+  /** What is given now says something else than what is stored: a start has something to do, even if the pool runs. */
+  changed: boolean;
   /** Undefined when the stored options stay as they are. */
   toStore: string[] | undefined;
 }
@@ -32,7 +34,7 @@ export interface EffectiveOptions {
 export function effectiveOptions(root: string, givenNow: readonly string[]): EffectiveOptions {
   const now = splitStorageOptions(givenNow);
   const file = readJsonFile(join(root, "storage-options.json"), schema);
-  if (file === undefined) return { options: storageOptionsFrom(now), toStore: joinOptions(now) };
+  if (file === undefined) return { options: storageOptionsFrom(now), changed: true, toStore: joinOptions(now) };
   const stored = splitStorageOptions(file["storage-opts"]);
   refuseChanges(root, stored, now);
   const options = storageOptionsFrom(new Map([...stored, ...now]));
@@ -42,7 +44,8 @@ export function effectiveOptions(root: string, givenNow: readonly string[]): Eff
     if (options[field] > before[field]) kept.set(key, now.get(key) ?? []);
   }
   const toStore = joinOptions(kept);
-  return { options, toStore: toStore.join("\n") === joinOptions(stored).join("\n") ? undefined : toStore };
+  const changed = [...now].some(([key, values]) => values.join("\n") !== stored.get(key)?.join("\n"));
+  return { options, changed, toStore: toStore.join("\n") === joinOptions(stored).join("\n") ? undefined : toStore };
 }
 
 /** Keeps options with the graph. */

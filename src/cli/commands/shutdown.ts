@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { examples } from "../examples.ts";
 import { print } from "../print.ts";
 import { settingsOf } from "../settings.ts";
-import { graphOptions, requireMachine } from "../with-graph.ts";
+import { graphOptions, onThisMachine } from "../with-graph.ts";
 
 /** `mica shutdown` */
 export function configure(command: Command): void {
@@ -17,10 +17,7 @@ export function configure(command: Command): void {
       const options = await graphOptions(settings);
       const { graphExists, shutdownGraph } = await import("../../index.ts");
       const stopped = graphExists(options.root);
-      if (stopped) {
-        requireMachine(options.root);
-        await shutdownGraph(options);
-      }
+      if (stopped) await shutdownGraph(await onThisMachine(options));
       print(settings, { root: options.root, stopped }, () =>
         stopped ? "" : `No graph in ${options.root}: nothing to stop`,
       );

@@ -1,17 +1,35 @@
 import type { Command } from "commander";
+import { missingRight } from "../requirements.ts";
 import { packageVersion } from "../package-version.ts";
 import { print } from "../print.ts";
-import { settingsOf } from "../settings.ts";
+import { settingsOf, type Settings } from "../settings.ts";
+import { graphOptions } from "../with-graph.ts";
 
 /** `mica version` */
 export function configure(command: Command): void {
-  command.description("Shows the versions of mica, Node.js and the kernel.").action(async () => {
-    const { release } = await import("node:os");
-    const answer = { mica: packageVersion(), node: process.version, kernel: release() };
-    print(settingsOf(command), answer, () =>
-      Object.entries(answer)
-        .map(([name, version]) => `${name} ${version}`)
-        .join("\n"),
-    );
-  });
+  command
+    .description("Shows the versions of mica, Node.js and the kernel, and which device mapper the graph uses.")
+    .action(async () => {
+      const settings = settingsOf(command);
+      const { release } = await import("node:os");
+      const answer = {
+        mica: packageVersion(),
+        node: process.version,
+        kernel: release(),
+        ...(await mapperOf(settings)),
+      };
+      print(settings, answer, () =>
+        Object.entries(answer)
+          .map(([name, version]) => `${name === "deviceMapper" ? "device-mapper" : name} ${version}`)
+          .join("\n"),
+      );
+    });
+}
+
+/** The one that the graph runs on, or would run on; unknown to who may not use any. */
+async function mapperOf(settings: Settings): Promise<{ deviceMapper?: string }> {
+  if (missingRight() !== undefined) return {};
+  const { machineNeeds } = await import("../../index.ts");
+  const { deviceMapper } = await machineNeeds(await graphOptions(settings));
+  return { deviceMapper: `${deviceMapper.kind} (${deviceMapper.libraryVersion})` };
 }

@@ -1,0 +1,31 @@
+import { existsSync } from "node:fs";
+import type { Command } from "commander";
+import { UsageError } from "./usage-error.ts";
+
+/** Read where there is one and nobody names another. */
+export const defaultConfigFile = "/etc/mica/config.toml";
+
+/**
+ * Puts what the configuration says in the place of global options that are not given: a flag wins over the environment, that over the
+ * configuration. Its storage options stand before those of the line, which win too. Loads its parser only where there is a file.
+ */
+export async function applyConfiguration(program: Command): Promise<void> {
+  const named = program.getOptionValue("config") as string | undefined;
+  const file = named ?? defaultConfigFile;
+  if (!existsSync(file)) {
+    if (named === undefined) return;
+    throw new UsageError(`Cannot read the configuration '${file}': there is no such file`);
+  }
+  const { readConfigFile } = await import("../graph/config-file.ts");
+  const { root, deviceMapper, storageOptions = [], autogrow } = readConfigFile(file) ?? {};
+  const fill = (option: string, value: unknown): void => {
+    if (value !== undefined && program.getOptionValue(option) === undefined) {
+      program.setOptionValueWithSource(option, value, "config");
+    }
+  };
+  fill("root", root);
+  fill("deviceMapper", deviceMapper);
+  fill("autogrow", autogrow); // has no option: the graph's own way is a command, `mica pool autogrow`
+  const given = program.getOptionValue("storageOpt") as string[];
+  program.setOptionValueWithSource("storageOpt", [...storageOptions, ...given], "config");
+}
