@@ -9,9 +9,11 @@ import { openDockerGraph } from "../src/adopt/open/open-docker-graph.ts";
 import { cannotRun } from "../src/device-mapper/userspace/test-pool.ts";
 import { userspaceDeviceMapper } from "../src/device-mapper/userspace/userspace-device-mapper.ts";
 import { shutdownGraph } from "../src/graph/graph.ts";
+import { scratchFolder } from "../src/graph/testing/scratch-folder.ts";
 import { openGraph, type Graph } from "../src/index.ts";
+import { packageFile } from "../src/linux/package-root.ts";
 import { ThinMetadata } from "../src/thin/metadata.ts";
-import { dockerGraph, fixture, garble, metadataOf, stampsOf, wordAt } from "./adopt-support.ts";
+import { fixture, garble, metadataOf, stampsOf, wordAt } from "./adopt-support.ts";
 
 describe("a Docker graph in use in place", { skip: cannotRun }, () => {
   const runDir = mkdtempSync(join(tmpdir(), "mica-adopt-run-"));
@@ -21,10 +23,11 @@ describe("a Docker graph in use in place", { skip: cannotRun }, () => {
   /** Opens it, and shuts it down with the test. */
   function adopted(t: TestContext): { dataRoot: string; root: string; use: () => Promise<Graph> } {
     const graphs: Graph[] = [];
-    const dataRoot = dockerGraph(t, async () => {
+    const dataRoot = scratchFolder(t, async () => {
       for (const graph of graphs) await graph.close();
       await shutdownGraph({ root: join(dataRoot, "devicemapper"), deviceMapper });
     });
+    execFileSync("tar", ["-C", dataRoot, "-xSJf", packageFile("test/fixtures/docker-20.10-graph-ext4.tar.xz")]);
     const root = join(dataRoot, "devicemapper");
     const use = async (): Promise<Graph> => {
       const graph = await openGraph({ root, deviceMapper });
