@@ -154,3 +154,13 @@ test("a damaged transaction file does not stop the graph", async (t) => {
   assert.match(graph.logged.join("\n"), /transaction-metadata/);
   await assertWhole(graph, set, "damaged");
 });
+
+test("a damaged transaction file and a leftover in the pool do not stop the next start", async (t) => {
+  const graph = testGraph(t);
+  if (graph === undefined) return;
+  const first = await graph.open();
+  await graph.mapper.message(first.poolName, "create_thin 77");
+  await graph.stop();
+  writeFileSync(join(graph.root, "metadata/transaction-metadata"), "");
+  await assertWhole(graph, await graph.open(), "started");
+});

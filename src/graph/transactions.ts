@@ -62,13 +62,13 @@ export class Transactions {
    * Undoes what a crash left half done. For a deletion that is: completes it.
    *
    * @param status of the pool, at this moment
-   * @returns whether there was something to undo
+   * @returns whether something was undone, or may have been
    */
   async recover(status: PoolStatus): Promise<boolean> {
-    const open = await this.#lastTransaction(status);
+    const { open, compared } = await this.#lastTransaction(status);
     if (open === undefined || open.openTransactionId <= status.transactionId) {
       this.#complete = open;
-      return false;
+      return compared;
     }
     if (open.openTransactionId === status.transactionId + 1) {
       await this.#undo(open, status);
@@ -247,16 +247,18 @@ export class Transactions {
     if (info !== undefined && !info.open) await mapper.remove(info.name);
   }
 
-  async #lastTransaction(status: PoolStatus): Promise<TransactionMetadata | undefined> {
+  async #lastTransaction(
+    status: PoolStatus,
+  ): Promise<{ open: TransactionMetadata | undefined; /** Instead of reading it. */ compared: boolean }> {
     try {
-      return this.#context.store.transaction();
+      return { open: this.#context.store.transaction(), compared: false };
     } catch (error) {
       if (errorCode(error) !== "EDAMAGED") throw error;
       this.#context.log("warn", `${text(error)}. Comparing the pool with the files instead`);
       await this.#compare(status);
       const none = { openTransactionId: status.transactionId, deviceHash: "", deviceId: 0 };
       this.#writeTransaction(none);
-      return none;
+      return { open: none, compared: true };
     }
   }
 
