@@ -12,12 +12,14 @@ test("reads what a configuration says, and no more", (t) => {
   assert.deepEqual(readConfigFile(path), {});
   writeFileSync(
     path,
-    '# a comment\nroot = "/srv/mica"\ndevice-mapper = "kernel"\nstorage-opts = ["dm.basesize=20G", "dm.fs=xfs"]\n',
+    '# a comment\nroot = "/srv/mica"\ndevice-mapper = "kernel"\nstorage-opts = ["dm.basesize=20G", "dm.fs=xfs"]\n' +
+      '[autogrow]\nenabled = true\nceiling = "500G"\nmetadata-step = "1G"\n',
   );
   assert.deepEqual(readConfigFile(path), {
     root: "/srv/mica",
     deviceMapper: "kernel",
     storageOptions: ["dm.basesize=20G", "dm.fs=xfs"],
+    autogrow: { enabled: true, ceiling: "500G", metadataStep: "1G" },
   });
 });
 
@@ -29,6 +31,10 @@ const wrong: [string, RegExp][] = [
   ['storage-opts = "dm.fs=xfs"', /storage-opts: it has to be a list of texts/],
   ["storage-opts = [1]", /storage-opts\.0: it has to be a text/],
   ['storage-opts = ["dm.colour=red"]', /storage-opts: Cannot use 'dm\.colour': unknown storage option/],
+  ["autogrow = true", /autogrow: /],
+  ["[autogrow]\nenabled = 1", /autogrow\.enabled: it has to be true or false/],
+  ['[autogrow]\nlimit = "5G"', /unknown key autogrow\.limit\. There are enabled, threshold, step, ceiling/],
+  ['[autogrow]\nthreshold = "5%"', /config\.toml': Cannot use autogrow threshold=5%: it has to be from 50%/],
   ['root = "/srv"\nroot = ', /config\.toml': line 2: /],
 ];
 

@@ -11,14 +11,6 @@ import { parseStorageOptions } from "./parse-storage-options.ts";
 export type Configuration = Pick<GraphOptions, "deviceMapper" | "storageOptions" | "autogrow"> & { root?: string };
 
 const text = v.string("it has to be a text in quotes");
-const autogrowKeys = {
-  threshold: "threshold",
-  step: "step",
-  ceiling: "ceiling",
-  "metadata-threshold": "metadataThreshold",
-  "metadata-step": "metadataStep",
-  "metadata-ceiling": "metadataCeiling",
-} as const;
 const autogrowSchema = v.strictObject({
   enabled: v.exactOptional(v.boolean("it has to be true or false")),
   threshold: v.exactOptional(text),
@@ -49,7 +41,10 @@ export function readConfigFile(path: string): Configuration | undefined {
     const issue = result.issues[0];
     const key = v.getDotPath(issue) ?? "";
     if (issue.type !== "strict_object" || issue.expected !== "never") throw invalid(path, `${key}: ${issue.message}`);
-    throw invalid(path, `unknown key ${key}. There are ${Object.keys(schema.entries).join(", ")}`);
+    throw invalid(
+      path,
+      `unknown key ${key}. There are ${Object.keys(key.startsWith("autogrow.") ? autogrowSchema.entries : schema.entries).join(", ")}`,
+    );
   }
   const { root, "device-mapper": deviceMapper, "storage-opts": storageOptions, autogrow } = result.output;
   if (storageOptions !== undefined) checkStorageOptions(path, storageOptions);
@@ -62,11 +57,10 @@ export function readConfigFile(path: string): Configuration | undefined {
 }
 
 function autogrowSettings(path: string, table: v.InferOutput<typeof autogrowSchema>): AutogrowSettings {
-  const settings: AutogrowSettings = table.enabled === undefined ? {} : { enabled: table.enabled };
-  for (const [key, setting] of Object.entries(autogrowKeys) as [keyof typeof autogrowKeys, (typeof autogrowKeys)[keyof typeof autogrowKeys]][]) {
-    const value = table[key];
-    if (value !== undefined) settings[setting] = value;
-  }
+  const camelCase = (key: string): string => key.replace(/-./, (found) => found[1].toUpperCase());
+  const settings: AutogrowSettings = Object.fromEntries(
+    Object.entries(table).map(([key, value]) => [camelCase(key), value]),
+  );
   try {
     parseAutogrow(settings, false);
   } catch (error) {
