@@ -156,7 +156,8 @@ function judgePool(
 ): void {
   const { deviceFiles } = graph;
   if (isForeignPool(deviceFiles, pool)) throw foreign(graph, "it does not hold the graph's devices");
-  judgeBase(graph, pool);
+  // What a repair could not save reads as zeroes: that tells nothing of whose pool it is.
+  if (!lostBlocks.has(deviceFiles.devices.get(baseId)?.deviceId ?? -1)) judgeBase(graph, pool);
   problems.push(...comparePool(deviceFiles, pool, label));
   const dataBytes = deviceSizeBytes(place.dataPath);
   const wantedBytes = pool.space.dataBlocks * pool.blockBytes;
@@ -185,17 +186,17 @@ function judgePool(
 function judgeBase(graph: DockerGraph, pool: FrozenPool): void {
   const base = graph.deviceFiles.devices.get(baseId);
   const wanted = graph.deviceFiles.deviceSet?.baseDeviceUuid ?? "";
-  if (base === undefined || wanted === "") return;
+  if (base?.initialized !== true || wanted === "") return;
   const start = Buffer.alloc(superblockBytes);
   try {
     pool.volume(base.deviceId, base.sizeBytes).read(start, 0, start.length, 0);
   } catch {
-    return; // told where the device itself is judged
+    return; // damaged, which is told elsewhere
   }
   const found = parseFileSystem(start);
-  if (found !== undefined && found.uuid !== wanted) {
-    throw foreign(graph, `its base device has UUID ${found.uuid}, and the graph's has ${wanted}`);
-  }
+  if (found?.uuid === wanted) return;
+  const has = found === undefined ? "no file system" : `UUID ${found.uuid}`;
+  throw foreign(graph, `its base device has ${has}, and the graph's has UUID ${wanted}`);
 }
 
 function foreign(graph: DockerGraph, why: string): DockerGraphError {

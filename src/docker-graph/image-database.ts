@@ -4,13 +4,18 @@ import { parseImageConfig, type ImageConfig } from "../image/image-config.ts";
 import { readStoredBytes, readStoredText, storedNames, type Problems } from "./stored-file.ts";
 import type { StoredImage, StoredLayer } from "./stored-image.ts";
 
-/** Reads `imagedb`: images since Docker 1.10. One whose configuration cannot be used is left out and noted. */
+/**
+ * Reads `imagedb`: images since Docker 1.10. One whose configuration cannot be used is left out and noted.
+ *
+ * @param namesByImage undefined where the names are lost: then no image is taken for one that a build left
+ */
 export function readImages(
   imagedb: string,
   layers: ReadonlyMap<Digest, StoredLayer>,
-  references: ReadonlyMap<string, string[]>,
+  namesByImage: ReadonlyMap<string, string[]> | undefined,
   problems: Problems,
 ): StoredImage[] {
+  const references = namesByImage ?? new Map<string, string[]>();
   const parents = new Set<string>();
   const images: StoredImage[] = [];
   for (const name of storedNames(join(imagedb, "content", "sha256"), "The images", problems)) {
@@ -29,6 +34,7 @@ export function readImages(
       problems.push(`Image ${names.join(", ")} (${id}): its configuration is missing`);
     }
   }
+  if (namesByImage === undefined) return images;
   return images.map((image) => ({ ...image, intermediate: image.references.length === 0 && parents.has(image.id) }));
 }
 

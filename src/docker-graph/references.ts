@@ -7,12 +7,13 @@ const schema = v.object({ Repositories: v.nullish(v.record(v.string(), v.record(
 /**
  * Reads `repositories.json`, or `repositories-devicemapper` of Docker 1.9 and older, whose inner names are bare tags.
  *
- * @returns each image's names in Docker's short form, by the image's ID
+ * @returns each image's names in Docker's short form, by the image's ID; undefined when the file is missing or damaged
  */
-export function readReferences(path: string, problems: Problems): Map<string, string[]> {
+export function readReferences(path: string, problems: Problems): Map<string, string[]> | undefined {
   const byImage = new Map<string, string[]>();
   const file = readStoredJson(path, schema, "The images' names", problems);
-  for (const [repository, names] of Object.entries(file?.Repositories ?? {})) {
+  if (file === undefined) return undefined;
+  for (const [repository, names] of Object.entries(file.Repositories)) {
     for (const [name, id] of Object.entries(names)) {
       byImage.set(id, [...(byImage.get(id) ?? []), shortName(repository, name)]);
     }

@@ -22,14 +22,16 @@ interface Entry {
  * Reads `graph/`, the images of Docker 1.9 and older: each is one layer over its parent, and its device has the image's ID as
  * its name. One whose chain is broken is kept, as broken.
  *
+ * @param namesByImage undefined where the names are lost: then no image is taken for one that a build left
  * @param devices the graph's names of its devices: images of another storage driver are left out
  */
 export function readV1Images(
   folder: string,
-  references: ReadonlyMap<string, string[]>,
+  namesByImage: ReadonlyMap<string, string[]> | undefined,
   devices: ReadonlyMap<string, unknown>,
   problems: Problems,
 ): StoredImage[] {
+  const references = namesByImage ?? new Map<string, string[]>();
   const entries = new Map<string, Entry>();
   for (const id of storedNames(folder, "The images", problems)) {
     if (!isV1Id(id) || (!devices.has(id) && !references.has(id))) continue;
@@ -43,7 +45,14 @@ export function readV1Images(
   return [...entries.keys()].map((id) => {
     const names = references.get(id) ?? [];
     const what = names.length === 0 ? `Image ${id}` : `Image ${names.join(", ")} (${id})`;
-    return imageOf(id, names, entries, names.length === 0 && parents.has(id), what, problems);
+    return imageOf(
+      id,
+      names,
+      entries,
+      namesByImage !== undefined && names.length === 0 && parents.has(id),
+      what,
+      problems,
+    );
   });
 }
 
