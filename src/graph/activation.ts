@@ -26,6 +26,21 @@ export async function activateDevice(context: GraphContext, id: string, metadata
   return info.blockDevice;
 }
 
+/** The path of a device that is active as it should be, or undefined. Only for who holds the device's lock. */
+export async function activeDevice(
+  context: GraphContext,
+  id: string,
+  metadata: DeviceMetadata,
+): Promise<string | undefined> {
+  const info = await context.mapper.info(context.names.device(id));
+  if (info === undefined || info.suspended || info.deferredRemove) return undefined;
+  return sectorsOf(info) < metadata.sizeBytes / 512 ? undefined : info.blockDevice;
+}
+
+function sectorsOf({ tableLine }: DeviceInfo): number {
+  return Number(tableLine.trim().split(/\s+/)[1]);
+}
+
 async function runningDevice(
   context: GraphContext,
   name: string,
@@ -43,7 +58,7 @@ async function runningDevice(
     }
   }
   if (info.suspended) await mapper.resume(name);
-  if (Number(info.tableLine.trim().split(/\s+/)[1]) < metadata.sizeBytes / 512) {
+  if (sectorsOf(info) < metadata.sizeBytes / 512) {
     await mapper.reload(name, thinTable(context, metadata));
   }
   return mapper.info(name);

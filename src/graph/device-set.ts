@@ -13,6 +13,7 @@ import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
 import { growPool, type GrownPool } from "./growth.ts";
 import type { PoolGrowth } from "./growth-plan.ts";
+import { forgetLeftInPlace, leaveInPlace } from "./left-in-place.ts";
 import type { MountedDevices, MountWish } from "./mounted-devices.ts";
 import { isDeviceMounted, mountPointOf } from "./mount-points.ts";
 import { withOriginAtRest } from "./origin-at-rest.ts";
@@ -86,7 +87,10 @@ export class DeviceSet {
   /** Removes a device and gives its space back; later, where it is in use and deferred deletion is on. No error for an unknown one. */
   async remove(id: string): Promise<void> {
     checkDeviceId(id);
-    await this.#onDevice(id, () => removeDevice(this.#parts, id));
+    await this.#onDevice(id, () => {
+      this.#parts.mounted.lingering.end(id);
+      return removeDevice(this.#parts, id);
+    });
   }
 
   /** Whether there is such a device; one that waits for its deletion is not. */
@@ -113,13 +117,22 @@ export class DeviceSet {
   /** Makes a device's block device without mounting it, for a microVM, say. @returns its path */
   async activate(id: string): Promise<string> {
     checkDeviceId(id);
-    return this.#onDevice(id, () => activateDevice(this.#parts.context, id, this.#require(id)));
+    const { context } = this.#parts;
+    return this.#onDevice(id, async () => {
+      const path = await activateDevice(context, id, this.#require(id));
+      if (!isDeviceMounted(context, id)) leaveInPlace(context, id);
+      return path;
+    });
   }
 
   /** Takes the block device away again. EBUSY while it is mounted or open. */
   async deactivate(id: string): Promise<void> {
     checkDeviceId(id);
-    await this.#onDevice(id, () => deactivateDevice(this.#parts.context, id, "fail"));
+    const { context } = this.#parts;
+    await this.#onDevice(id, async () => {
+      await deactivateDevice(context, id, "fail");
+      forgetLeftInPlace(context, id);
+    });
   }
 
   /** The lines of `docker info`, in its order and units. */
@@ -229,7 +242,7 @@ export class DeviceSet {
     const { context, ids, mounted } = this.#parts;
     clearInterval(this.#timer);
     await context.locks.change(() => Promise.resolve(ids.giveBack()));
-    mounted.abandon();
+    await mounted.abandon();
     this.#closed = true;
     context.locks.close();
   }

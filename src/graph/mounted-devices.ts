@@ -1,14 +1,16 @@
-import { existsSync, mkdirSync, rmdirSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { mountAsync, mountFlags, unmountAsync } from "../linux/mount.ts";
+import { mount, mountAsync, mountFlags, unmountAsync } from "../linux/mount.ts";
 import { mountTable } from "../linux/mount-table.ts";
 import { errorCode } from "../linux/system-error.ts";
-import { activateDevice, deactivateDevice } from "./activation.ts";
+import { activateDevice, activeDevice, deactivateDevice } from "./activation.ts";
 import type { DeviceMetadata } from "./device-metadata.ts";
 import { growMounted, growUnmountedExt4, limitXfsRetries, requiredMountOptions } from "./file-system.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
+import { forgetLeftInPlace, isLeftInPlace, leaveInPlace } from "./left-in-place.ts";
+import { LingeringDevices } from "./lingering-devices.ts";
 import { mountArguments } from "./mount-options.ts";
 import { isDeviceMounted, mountPointOf } from "./mount-points.ts";
 import { processesIn } from "./processes-in.ts";
@@ -25,6 +27,9 @@ export interface MountWish {
   readOnly?: boolean | undefined;
 }
 
+/** A device that lingered was unmounted by this process: there is no journal to replay, and a thread to wait on costs more than the mount. */
+type Mounting = "at once" | "on another thread";
+
 /** References this process holds to a mounted device. */
 interface Use {
   count: number;
@@ -38,11 +43,13 @@ interface Use {
  * Every function is only for who holds the device's lock.
  */
 export class MountedDevices {
+  readonly lingering: LingeringDevices;
   readonly #context: GraphContext;
   readonly #uses = new Map<string, Use>();
 
   constructor(context: GraphContext) {
     this.#context = context;
+    this.lingering = new LingeringDevices(context);
   }
 
   /** @returns the path of the root file system */
@@ -97,7 +104,7 @@ export class MountedDevices {
     const mountPoint = mountPointOf(this.#context, id);
     const device = await activateDevice(this.#context, id, metadata);
     try {
-      await this.#mount(id, device, type, {});
+      await this.#mount(id, device, type, {}, "on another thread");
       let grown = false;
       try {
         grown = await growMounted(type, device, mountPoint);
@@ -111,23 +118,26 @@ export class MountedDevices {
     }
   }
 
-  /** Unmounts and deactivates, whoever mounted it. No error if it is not mounted. */
+  /** Unmounts, whoever mounted it, and deactivates, at once or later. No error if it is not mounted. */
   async unmount(id: string): Promise<void> {
     const mountPoint = mountPointOf(this.#context, id);
-    if (isDeviceMounted(this.#context, id)) await this.#unmountPatiently(id, mountPoint);
-    this.#forgetLeftMounted(id);
+    const mounted = isDeviceMounted(this.#context, id);
+    if (mounted) await this.#unmountPatiently(id, mountPoint);
+    forgetLeftInPlace(this.#context, id);
     try {
       rmdirSync(mountPoint);
     } catch (error) {
       if (errorCode(error) !== "ENOENT") this.#context.log("warn", `'${mountPoint}' stays: ${String(error)}`);
     }
+    if (mounted && this.lingering.add(id)) return;
     await deactivateDevice(this.#context, id, this.#context.deferredRemoval ? "defer" : "retry");
   }
 
   /** This process ends or forgets its references: what is mounted stays so, and others are told. */
-  abandon(): void {
+  async abandon(): Promise<void> {
+    await this.lingering.endAll();
     for (const id of this.#uses.keys()) {
-      if (isDeviceMounted(this.#context, id)) writeFileSync(this.#leftMountedFile(id), "");
+      if (isDeviceMounted(this.#context, id)) leaveInPlace(this.#context, id);
       this.#context.locks.endUse(id);
     }
     this.#uses.clear();
@@ -135,27 +145,29 @@ export class MountedDevices {
 
   /** After a shutdown, nothing is mounted. */
   forgetAll(): void {
+    this.lingering.forgetAll();
     for (const id of this.#uses.keys()) this.#context.locks.endUse(id);
     this.#uses.clear();
   }
 
   async #mountFresh(id: string, metadata: DeviceMetadata, wish: MountWish, rootfs: string): Promise<void> {
     const type = this.#fileSystem();
-    const device = await activateDevice(this.#context, id, metadata);
+    const lingered = this.lingering.end(id) ? await activeDevice(this.#context, id, metadata) : undefined;
+    const device = lingered ?? (await activateDevice(this.#context, id, metadata));
     try {
-      await this.#mount(id, device, type, wish);
+      await this.#mount(id, device, type, wish, lingered === undefined ? "on another thread" : "at once");
     } catch (error) {
       await deactivateDevice(this.#context, id, "fail").catch(() => undefined);
       throw error;
     }
-    this.#forgetLeftMounted(id);
+    forgetLeftInPlace(this.#context, id);
     if (existsSync(rootfs)) return;
     if (wish.readOnly === true) await this.#makeWritable(id);
     mkdirSync(rootfs, { mode: 0o755 });
     writeFileSync(join(mountPointOf(this.#context, id), "id"), id, { mode: 0o600 });
   }
 
-  async #mount(id: string, device: string, type: FileSystemType, wish: MountWish): Promise<void> {
+  async #mount(id: string, device: string, type: FileSystemType, wish: MountWish, mounting: Mounting): Promise<void> {
     const { options, log } = this.#context;
     const label = wish.mountLabel === undefined || wish.mountLabel === "" ? "" : `context="${wish.mountLabel}"`;
     const { flags, data } = mountArguments(
@@ -166,7 +178,8 @@ export class MountedDevices {
     );
     const mountPoint = mountPointOf(this.#context, id);
     mkdirSync(mountPoint, { recursive: true, mode: 0o700 });
-    await mountAsync(device, mountPoint, type, flags, data);
+    if (mounting === "at once") mount(device, mountPoint, type, flags, data);
+    else await mountAsync(device, mountPoint, type, flags, data);
     if (type !== "xfs" || options.xfsNospaceMaxRetries === undefined) return;
     try {
       limitXfsRetries(device, options.xfsNospaceMaxRetries);
@@ -209,19 +222,7 @@ export class MountedDevices {
   }
 
   #wasLeftMounted(id: string): boolean {
-    return this.#context.locks.isKept(id) || existsSync(this.#leftMountedFile(id));
-  }
-
-  #leftMountedFile(id: string): string {
-    return join(this.#context.root, "mnt", `.${id}.left-mounted`);
-  }
-
-  #forgetLeftMounted(id: string): void {
-    try {
-      unlinkSync(this.#leftMountedFile(id));
-    } catch (error) {
-      if (errorCode(error) !== "ENOENT") throw error;
-    }
+    return this.#context.locks.isKept(id) || isLeftInPlace(this.#context, id);
   }
 }
 

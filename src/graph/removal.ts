@@ -7,6 +7,7 @@ import type { DeferredDeletions } from "./deferred-deletions.ts";
 import type { DeviceMetadata } from "./device-metadata.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
+import { forgetLeftInPlace } from "./left-in-place.ts";
 import { isDeviceMounted, mountPointOf } from "./mount-points.ts";
 import type { Transactions } from "./transactions.ts";
 
@@ -76,16 +77,27 @@ export async function retryDeferredDeletions(parts: RemovalParts): Promise<void>
 async function removeUnused(parts: RemovalParts, id: string, metadata: DeviceMetadata): Promise<void> {
   const { context, transactions, deferred } = parts;
   if (isDeviceMounted(context, id)) throw inUse(id);
-  // Away with it first: that fails while anyone has it open, even one who does not claim it, as a virtual machine may not.
-  await deactivateDevice(context, id, "fail");
+  await requireUnused(context, id);
   if (context.options.blkDiscard) await discardAll(context, id, metadata);
   await deactivateDevice(context, id, "fail");
   await context.locks.change(() => transactions.delete(id, metadata));
   deferred.remove(id);
+  forgetLeftInPlace(context, id);
   try {
     rmdirSync(mountPointOf(context, id));
   } catch (error) {
     if (errorCode(error) !== "ENOENT") context.log("warn", `'${mountPointOf(context, id)}' stays: ${String(error)}`);
+  }
+}
+
+/** Refuses a device that anyone has open, even one who does not claim it, as a virtual machine may not. */
+async function requireUnused(context: GraphContext, id: string): Promise<void> {
+  if (context.mapper.kind === "kernel") {
+    // The kernel counts who has it open.
+    if ((await context.mapper.info(context.names.device(id)))?.open === true) throw inUse(id);
+  } else {
+    // Away with it: that fails.
+    await deactivateDevice(context, id, "fail");
   }
 }
 

@@ -11,6 +11,7 @@ const files = [
   "device-pool",
   "device-set",
   "growth",
+  "lingering",
   "reconcile",
   "removal",
   "transactions",
