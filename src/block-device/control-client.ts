@@ -1,10 +1,10 @@
-import { close, open, readSync, write } from "node:fs";
+import { close, existsSync, open, readSync, write } from "node:fs";
 import { promisify } from "node:util";
 import { randomUUID } from "node:crypto";
 import { errorCode } from "../linux/system-error.ts";
 import { ControlError, type ControlAnswer } from "./control-message.ts";
 import { poolPaths } from "./pool-paths.ts";
-import { ensurePool } from "./pool-process.ts";
+import { ensurePool, poolEnded } from "./pool-process.ts";
 import { readPoolState } from "./pool-state.ts";
 import { isAlive, type ProcessIdentity } from "./process-identity.ts";
 
@@ -58,6 +58,8 @@ export class ControlClient {
       } catch (error) {
         if (error instanceof ControlError || !again.has(errorCode(error) ?? "") || attempt === ATTEMPTS) throw error;
         this.#supervisors.delete(pool);
+        // It was to go with its last volume, and is going.
+        if (existsSync(poolPaths(this.#runDir, pool).ended)) await poolEnded(this.#runDir, pool);
       }
     }
   }

@@ -52,9 +52,12 @@ export class SystemError extends Error {
   }
 }
 
+/** Second names of errors that have another on Linux: EAGAIN, EOPNOTSUPP. */
+const aliases = new Set(["EWOULDBLOCK", "ENOTSUP"]);
+
 /** The name of a positive error number: 16 gives "EBUSY"; an unknown one gives "E<number>". */
 export function errnoName(number: number): string {
-  for (const [name, value] of Object.entries(errno)) if (value === number && name !== "EWOULDBLOCK") return name;
+  for (const [name, value] of Object.entries(errno)) if (value === number && !aliases.has(name)) return name;
   return `E${number}`;
 }
 

@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { blockDevicePath, deviceNumber } from "../../linux/device-path.ts";
 import { holderNames } from "../../linux/device-holders.ts";
 import { DeviceEvents } from "../../linux/dm-events.ts";
@@ -28,8 +29,15 @@ const NODE_PERMISSIONS = 0o600;
 /** udev makes our devices' nodes, and does no more with them: nobody is to look into a container's device, or hold it open. */
 const UDEV_FLAGS = udevFlags.disableSubsystemRules | udevFlags.disableDiskRules | udevFlags.disableOtherRules;
 
+/** What the library would not take for a name at all. */
+const couldBeName = /^[^/]{1,127}$/;
+
 /** Messages that may take long: they are sent from another thread. */
 const slowMessage = /^\s*delete\b/;
+
+/** How long a device without a table may be one that another process is just making. */
+const HALF_MADE_TRIES = 100;
+const HALF_MADE_PAUSE_MS = 10;
 
 /** Devices of the kernel's device mapper. */
 export class KernelDevices implements DeviceMapper {
@@ -45,7 +53,7 @@ export class KernelDevices implements DeviceMapper {
   async create(name: string, table: string): Promise<void> {
     requireDeviceName(name);
     const plan = await this.#plan(name, table);
-    await this.#announce(name, plan.uuid);
+    await this.#announce(name, plan);
     try {
       await devmapper("reload", { name, target: plan }, nothing);
       await devmapper("resume", { name, udevFlags: UDEV_FLAGS }, nothing);
@@ -110,6 +118,8 @@ export class KernelDevices implements DeviceMapper {
 
   async cancelDeferredRemoval(name: string): Promise<void> {
     await this.message(name, "@cancel_deferred_remove");
+    // libdevmapper took the node away when the removal was put off.
+    this.#requireNode(name, await devmapper("info", { name }, (answer) => answer.info()));
   }
 
   async message(name: string, message: string): Promise<string> {
@@ -196,28 +206,34 @@ export class KernelDevices implements DeviceMapper {
   #plan(name: string, table: string): Promise<TablePlan> {
     return planTable(table, async (pool) => {
       if (/^\d+:\d+$/.test(pool)) return pool;
-      const info = await devmapper("info", { name: pool }, (answer) => answer.info());
-      if (info.exists) return `${info.major}:${info.minor}`;
+      const info = (await this.#see(pool))?.info;
+      if (info !== undefined) return `${info.major}:${info.minor}`;
       throw new DeviceMapperError("ENXIO", `Cannot use a table for '${name}': its pool '${pool}' does not run`);
     });
   }
 
   /** Makes the device, without a table. */
-  async #announce(name: string, uuid: string): Promise<void> {
-    try {
-      await devmapper("create", { name, uuid, expected: "EBUSY" }, nothing);
-    } catch (error) {
-      if (errorCode(error) !== "EBUSY") throw refused(`create '${name}'`, error);
+  async #announce(name: string, plan: TablePlan): Promise<void> {
+    const refuse = (code: string, why: string) => new DeviceMapperError(code, `Cannot create '${name}': ${why}`);
+    for (let attempt = 1; ; attempt++) {
       const other = await devmapper("info", { name }, (answer) => ({ info: answer.info(), uuid: answer.uuid() }));
       if (!other.info.exists) {
-        throw new DeviceMapperError("EBUSY", `Cannot create '${name}': that thin device is active under another name`);
+        plan.requireFreeDevices();
+        try {
+          return await devmapper("create", { name, uuid: plan.uuid, expected: "EBUSY" }, nothing);
+        } catch (error) {
+          if (errorCode(error) !== "EBUSY") throw refused(`create '${name}'`, error);
+          const exists = await devmapper("info", { name }, (answer) => answer.info().exists);
+          if (!exists) throw refuse("EBUSY", "that thin device is active under another name");
+        }
+      } else if (other.info.liveTable || !other.uuid.startsWith(ourUuid)) {
+        throw refuse("EEXIST", "there is a device of that name");
+      } else if (attempt < HALF_MADE_TRIES) {
+        await sleep(HALF_MADE_PAUSE_MS);
+      } else {
+        // Its maker was killed half-way: it would have a table by now.
+        await devmapper("remove", { name, udevFlags: UDEV_FLAGS, expected: "ENXIO" }, nothing);
       }
-      if (other.info.liveTable || !other.uuid.startsWith(ourUuid)) {
-        throw new DeviceMapperError("EEXIST", `Cannot create '${name}': there is a device of that name`);
-      }
-      // A maker that was killed half-way left it.
-      await devmapper("remove", { name, udevFlags: UDEV_FLAGS, expected: "ENXIO" }, nothing);
-      await this.#announce(name, uuid);
     }
   }
 
@@ -238,6 +254,7 @@ export class KernelDevices implements DeviceMapper {
   }
 
   async #see(name: string): Promise<SeenThinDevice | undefined> {
+    if (!couldBeName.test(name)) return undefined;
     try {
       const device = await devmapper("table", { name, expected: "ENXIO" }, seenDevice);
       return isThin(device) ? device : undefined;
@@ -256,15 +273,17 @@ export class KernelDevices implements DeviceMapper {
 
 /** A thin device may be given another length, and a pool may grow: the kernel would take more, and leave the pool suspended. */
 function requireSameDevice(name: string, before: string, plan: TablePlan): void {
-  const [, sectors, type, pool, id] = before.split(" ");
+  const [, sectors, type, ...parameters] = before.split(" ");
+  const planned = plan.parameters.split(" ");
   const refuse = (why: string) => {
     throw new DeviceMapperError("EINVAL", `Cannot reload '${name}': ${why}`);
   };
   if (type !== plan.type) refuse(`it is a ${type}, and stays one`);
-  if (type === "thin" && !plan.parameters.startsWith(`${pool} ${id}`)) refuse("only its length may change");
-  if (type === "thin-pool" && plan.sectors < Number(sectors)) {
-    refuse(`it has ${sectors} sectors, and pools do not shrink`);
-  }
+  if (type === "thin" && (planned[0] !== parameters[0] || planned[1] !== parameters[1]))
+    refuse("only its length may change");
+  if (type !== "thin-pool") return;
+  if (plan.sectors < Number(sectors)) refuse(`it has ${sectors} sectors, and pools do not shrink`);
+  if (planned[2] !== parameters[2]) refuse(`its blocks have ${parameters[2]} sectors, which cannot be changed`);
 }
 
 const nothing = (): void => undefined;

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
 import { deviceSizeBytes } from "../../linux/block-device.ts";
+import { holderNames } from "../../linux/device-holders.ts";
+import { deviceNumber } from "../../linux/device-path.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import { openDirectBlockFile } from "../../persistent-data/direct-block-file.ts";
 import { Block } from "../../persistent-data/block.ts";
@@ -20,6 +22,12 @@ export interface TablePlan {
   type: "thin-pool" | "thin";
   parameters: string;
   uuid: string;
+  /**
+   * Refuses devices that other mapped devices stand on: the kernel would let two pools write to the same data device.
+   *
+   * @throws DeviceMapperError EBUSY
+   */
+  requireFreeDevices(): void;
   /** What may be wrong with the pool's devices, for a table that the kernel refused. */
   suspicion(): string | undefined;
 }
@@ -35,7 +43,8 @@ export async function planTable(table: string, poolNumber: (pool: string) => Pro
   const parameters = [numbers, deviceId, ...(externalOrigin === undefined ? [] : [externalOrigin])].join(" ");
   // The kernel lets one thin device be active under several names, and two file systems ruin each other on it. No two devices
   // may have the same UUID, though.
-  return { sectors, type: "thin", parameters, uuid: `${ourUuid}${numbers}-${deviceId}`, suspicion: () => undefined };
+  const uuid = `${ourUuid}${numbers}-${deviceId}`;
+  return { sectors, type: "thin", parameters, uuid, requireFreeDevices: () => undefined, suspicion: () => undefined };
 }
 
 function planPool(table: ThinPoolTable): TablePlan {
@@ -47,6 +56,14 @@ function planPool(table: ThinPoolTable): TablePlan {
     type: "thin-pool",
     parameters,
     uuid: `${ourUuid}pool-${randomUUID()}`,
+    requireFreeDevices() {
+      for (const device of [table.metadataDevice, table.dataDevice]) {
+        const holder = holderNames(isNumber(device) ? device : deviceNumber(device)).at(0);
+        if (holder !== undefined) {
+          throw new DeviceMapperError("EBUSY", `Cannot make a pool on ${device}: it is in use by ${holder}`);
+        }
+      }
+    },
     suspicion() {
       const dataSectors = data === undefined ? Infinity : deviceSizeBytes(data) / SECTOR_BYTES;
       if (dataSectors < table.sectors) return `data device ${table.dataDevice} has only ${dataSectors} sectors`;
@@ -56,9 +73,13 @@ function planPool(table: ThinPoolTable): TablePlan {
   };
 }
 
+function isNumber(device: string): boolean {
+  return /^\d+:\d+$/.test(device);
+}
+
 /** The path; undefined where the table has a device's number instead, which only the kernel can judge. */
 function requireBlockDevice(what: string, device: string): string | undefined {
-  if (/^\d+:\d+$/.test(device)) return undefined;
+  if (isNumber(device)) return undefined;
   let stat;
   try {
     stat = statSync(device);

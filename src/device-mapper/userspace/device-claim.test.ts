@@ -1,8 +1,5 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { attachLoop, detachLoop } from "../../linux/loop.ts";
-import { mountAsync, unmountAsync } from "../../linux/mount.ts";
-import { runProgram } from "./run-program.ts";
 import { cannotRun, TestPool } from "./test-pool.ts";
 
 describe("a pool's devices are its own", { skip: cannotRun }, () => {
@@ -36,20 +33,5 @@ describe("a pool's devices are its own", { skip: cannotRun }, () => {
     assert.match(await mapper.status("three"), / rw /);
     await assert.rejects(mapper.create("four", line), { code: "EBUSY" });
     await mapper.remove("three");
-  });
-
-  test("a block device that is mounted is refused, and left as it is", async () => {
-    const device = attachLoop(pool.file("disk", 64), { directIo: false });
-    const point = pool.point("mounted");
-    try {
-      await runProgram("mkfs.ext4", "-q", device);
-      await mountAsync(device, point, "ext4", 0, "");
-      const line = `0 131072 thin-pool ${pool.file("five.metadata", 16)} ${device} 128 0`;
-      await assert.rejects(mapper.create("five", line), { code: "EBUSY", message: new RegExp(device) });
-      await unmountAsync(point);
-      await runProgram("e2fsck", "-fn", device);
-    } finally {
-      detachLoop(device, { deferred: true });
-    }
   });
 });

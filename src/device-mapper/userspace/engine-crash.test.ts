@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { mountAsync, unmountAsync } from "../../linux/mount.ts";
-import { runProgram } from "./run-program.ts";
+import { runProgram } from "../compliance/run-program.ts";
 import { cannotRun, TestPool } from "./test-pool.ts";
 
 const KILLS = 10;

@@ -3,8 +3,7 @@ import { closeSync, openSync, readFileSync, readSync, renameSync, writeFileSync,
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { poolPaths } from "../../block-device/pool-paths.ts";
-import { userspaceDeviceMapper } from "./userspace-device-mapper.ts";
-import { runProgram } from "./run-program.ts";
+import { runProgram } from "../compliance/run-program.ts";
 import { cannotRun, TestPool } from "./test-pool.ts";
 
 describe("pools in trouble", { skip: cannotRun }, () => {
@@ -32,14 +31,6 @@ describe("pools in trouble", { skip: cannotRun }, () => {
     const again = (await mapper.info("one-1"))!.blockDevice!;
     assert.equal(readFileSync(again, "latin1").slice(0, 5), "first");
     for (const name of ["one-1", "one", "two-1", "two"]) await mapper.remove(name);
-  });
-
-  test("two mappers that create the same pool at once: one wins", async () => {
-    const other = userspaceDeviceMapper({ runDir: pool.runDir });
-    const table = pool.table("raced", 64);
-    const results = await Promise.allSettled([mapper.create("raced", table), other.create("raced", table)]);
-    assert.deepEqual(results.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
-    await mapper.remove("raced");
   });
 
   test("an engine that cannot open its pool again answers EIO, says Fail, and can be removed", async () => {

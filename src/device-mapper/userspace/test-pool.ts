@@ -1,6 +1,5 @@
 // For tests: a pool in a temporary folder, and certainty that nothing of it stays.
-import { closeSync, existsSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { poolPaths } from "../../block-device/pool-paths.ts";
@@ -9,6 +8,7 @@ import { isAlive, type ProcessIdentity } from "../../block-device/process-identi
 import { allLoops, detachLoop } from "../../linux/loop.ts";
 import { mountTable } from "../../linux/mount-table.ts";
 import { unmount, unmountAsync } from "../../linux/mount.ts";
+import { DeviceMapperSetup } from "../compliance/device-mapper-setup.ts";
 import type { DeviceMapper } from "../device-mapper.ts";
 import { userspaceDeviceMapper } from "./userspace-device-mapper.ts";
 
@@ -18,49 +18,17 @@ export const cannotRun: string | false =
     ? false
     : "needs root, /dev/fuse and loop devices";
 
-const MEBIBYTE = 1 << 20;
-
 /** A folder with run folder, device files and mount points for one test. */
-export class TestPool {
-  readonly folder = mkdtempSync(join(tmpdir(), "mica-block-"));
+export class TestPool extends DeviceMapperSetup {
   readonly runDir = join(this.folder, "run");
   readonly mapper: DeviceMapper = userspaceDeviceMapper({ runDir: this.runDir });
 
-  /** A sparse file. */
-  file(name: string, mebibytes: number): string {
-    const path = join(this.folder, name);
-    const fd = openSync(path, "a");
-    ftruncateSync(fd, mebibytes * MEBIBYTE);
-    closeSync(fd);
-    return path;
+  another(): DeviceMapper {
+    return userspaceDeviceMapper({ runDir: this.runDir });
   }
 
-  /** Creates a pool with files of its own; returns its table. */
-  async create(pool: string, mebibytes: number, features = ""): Promise<string> {
-    const line = this.table(pool, mebibytes, features);
-    await this.mapper.create(pool, line);
-    return line;
-  }
-
-  /** A table over files that are made, or grown, to fit. */
-  table(pool: string, mebibytes: number, features = ""): string {
-    const metadata = this.file(`${pool}.metadata`, 16);
-    const data = this.file(`${pool}.data`, mebibytes);
-    return `0 ${mebibytes * 2048} thin-pool ${metadata} ${data} 128 64${features === "" ? "" : ` ${features}`}`;
-  }
-
-  /** A new thin device, active; returns its block device. */
-  async thin(pool: string, id: number, mebibytes: number, name = `${pool}-${id}`): Promise<string> {
-    await this.mapper.message(pool, `create_thin ${id}`);
-    await this.mapper.create(name, `0 ${mebibytes * 2048} thin ${pool} ${id}`);
-    return (await this.mapper.info(name))!.blockDevice!;
-  }
-
-  /** A folder to mount on. */
-  point(name: string): string {
-    const path = join(this.folder, name);
-    mkdirSync(path);
-    return path;
+  device(name: string, mebibytes: number): string {
+    return this.file(name, mebibytes);
   }
 
   engine(pool: string): ProcessIdentity | undefined {
@@ -127,6 +95,6 @@ export class TestPool {
       if (mountPoint.startsWith(this.folder)) unmount(mountPoint, { lazy: true });
     for (const pool of this.#pools())
       rmSync(join(poolPaths(this.runDir, pool).journal, ".."), { recursive: true, force: true });
-    rmSync(this.folder, { recursive: true, force: true });
+    await this.removeFolder();
   }
 }

@@ -8,6 +8,7 @@ import { poolEnded, poolFolders, poolNames, startPool } from "../../block-device
 import type { PoolInfo, VolumeInfo } from "../../block-device/pool-service.ts";
 import { readPoolState } from "../../block-device/pool-state.ts";
 import { syncDevice } from "../../linux/block-device.ts";
+import { syncMountedDevice } from "../../linux/sync-file-system.ts";
 import { refreshLoopSize } from "../../linux/loop.ts";
 import { majorMinor } from "../../linux/special-files.ts";
 import { errorCode } from "../../linux/system-error.ts";
@@ -99,10 +100,7 @@ export class UserspaceDevices implements DeviceMapper {
 
   async suspend(name: string, options: { noFlush?: boolean } = {}): Promise<void> {
     const found = await this.#require(name);
-    if (found.kind === "thin" && options.noFlush !== true) {
-      const device = this.#loop(found.paths.name, name).find();
-      if (device !== undefined) await syncDevice(device);
-    }
+    if (found.kind === "thin" && options.noFlush !== true) await this.#syncUnlessHeld(found);
     await this.#send(found.paths.name, `suspend ${name}`);
   }
 
@@ -171,8 +169,8 @@ export class UserspaceDevices implements DeviceMapper {
   async info(name: string): Promise<DeviceInfo | undefined> {
     const found = await this.#find(name);
     if (found === undefined) return undefined;
-    if (found.kind === "pool") return this.#poolInfo(found.paths);
     try {
+      if (found.kind === "pool") return await this.#poolInfo(found.paths);
       return await this.#thinInfo(found.paths, await this.#volume(found));
     } catch (error) {
       if (errorCode(error) === "ENXIO") return undefined; // it went meanwhile
@@ -217,6 +215,19 @@ export class UserspaceDevices implements DeviceMapper {
 
   async checkMetadata(pool: string): Promise<string[]> {
     return JSON.parse(await this.#send(pool, "check")) as string[];
+  }
+
+  /** What is held already would never be written out. */
+  async #syncUnlessHeld(volume: Found): Promise<void> {
+    if ((await this.#volume(volume)).suspended || (await this.#pool(volume.paths)).suspended) return;
+    const loop = this.#loop(volume.paths.name, volume.name);
+    const device = loop.find();
+    if (device === undefined) return;
+    if (loop.busy()) {
+      const { major, minor } = deviceNumbers(device);
+      await syncMountedDevice(major, minor);
+    }
+    await syncDevice(device);
   }
 
   async #poolInfo(paths: PoolPaths, known?: VolumeInfo[]): Promise<DeviceInfo> {

@@ -1,0 +1,7 @@
+import { test } from "node:test";
+import { runSuiteInKernel } from "./suite-in-kernel.ts";
+import { missingForUserModeLinux, thinPoolModules } from "./user-mode-linux.ts";
+
+test("the kernel's device mapper, in the kernel", { skip: missingForUserModeLinux() ?? false }, (t) =>
+  runSuiteInKernel(t, { files: ["src/device-mapper/kernel/compliance.test.ts"], modules: thinPoolModules }),
+);
