@@ -13,11 +13,12 @@ import { migrateSingleFile } from "./migrate-single-file.ts";
 import { ensureMonitor } from "./monitor-process.ts";
 import { requireSamePool } from "./pool-identity.ts";
 import { findDisagreement, reconcile } from "./reconcile.ts";
+import { refuseRunningDocker } from "./refuse-running-docker.ts";
 import { retryDeferredDeletions } from "./removal.ts";
-import { stopGraph } from "./shutdown.ts";
+import { stopGraph, undoStart } from "./shutdown.ts";
 import { effectiveOptions, storeOptions } from "./stored-options.ts";
 import { ensurePool, poolStatus } from "./thin-pool.ts";
-import { clearUserspaceMark } from "./userspace-mark.ts";
+import { clearUserspaceMark, markUserspacePool } from "./userspace-mark.ts";
 
 export type { GraphLog, GraphOptions } from "./graph-options.ts";
 export { DeviceSet } from "./device-set.ts";
@@ -36,6 +37,7 @@ export function graphExists(root: string): boolean {
  */
 export async function openDeviceSet(options: GraphOptions): Promise<DeviceSet> {
   const root = existingRoot(options.root);
+  refuseRunningDocker(root);
   const { options: storage, changed, toStore } = effectiveOptions(root, options.storageOptions ?? []);
   const parts = await assembleGraph(root, storage, options);
   try {
@@ -55,6 +57,7 @@ export async function openDeviceSet(options: GraphOptions): Promise<DeviceSet> {
 export async function shutdownGraph(options: GraphOptions): Promise<void> {
   if (!graphExists(options.root)) return;
   const root = existingRoot(options.root);
+  refuseRunningDocker(root);
   const { options: storage } = effectiveOptions(root, options.storageOptions ?? []);
   const { context } = await assembleGraph(root, storage, options);
   try {
@@ -102,7 +105,7 @@ async function start(parts: DeviceSetParts): Promise<void> {
       await ensureBaseDevice(parts);
     } catch (error) {
       // What this start began must not be left running by a start that failed.
-      if (state === "started") await stopGraph(context).catch((second: unknown) => context.log("warn", String(second)));
+      if (state === "started") await undoStart(context).catch((second: unknown) => context.log("warn", String(second)));
       throw error;
     }
   });
@@ -122,5 +125,6 @@ async function compareWithPool({ context, transactions, deferred }: DeviceSetPar
   const changed = await transactions.recover(status);
   await reconcile(context, changed ? await findDisagreement(context) : found);
   if (context.mapper.kind === "kernel") clearUserspaceMark(context.root);
+  else if (context.exclusivePool) markUserspacePool(context.root);
   for (const [id, { deleted }] of context.store.devices().devices) if (deleted) deferred.add(id);
 }

@@ -22,15 +22,19 @@ const pauseMs = 50;
  * @throws GraphError EBUSY, naming what is in use and by whom; what could go is gone then, and another try goes on from there
  */
 export async function stopGraph(context: GraphContext): Promise<void> {
+  const ran = context.exclusivePool && (await context.mapper.info(context.pool)) !== undefined;
+  await undoStart(context);
+  if (ran) clearUserspaceMark(context.root);
+}
+
+/** As `stopGraph`, of a start that failed: what is known of the pool's last run stays so for the next one. */
+export async function undoStart(context: GraphContext): Promise<void> {
   await unmountAll(context);
   const devices = (await context.mapper.list()).filter(({ name }) => context.names.idOf(name) !== undefined);
   for (const { name } of devices) await removeFromMapper(context, name);
   if (!context.exclusivePool) return;
   await endMonitor(context);
-  if ((await context.mapper.info(context.pool)) !== undefined) {
-    await removeFromMapper(context, context.pool);
-    clearUserspaceMark(context.root);
-  }
+  await removeFromMapper(context, context.pool);
   if (context.mapper.kind !== "kernel") return;
   for (const { file } of Object.values(poolDevices(context))) {
     if (file !== undefined) for (const loop of loopsOf(file)) detachLoop(loop);

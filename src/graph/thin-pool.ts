@@ -10,7 +10,6 @@ import { requireNothingStored } from "./pool-identity.ts";
 import { parsePoolStatus, type PoolStatus } from "./pool-status.ts";
 import { inspectMetadata } from "./pool-superblock.ts";
 import { humanSize } from "./size.ts";
-import { markUserspaceStart } from "./userspace-mark.ts";
 
 /** dm-thin's low-water mark, in blocks, as Docker sets it. */
 const lowWaterMarkBlocks = 32768;
@@ -45,7 +44,7 @@ export async function ensurePool(context: GraphContext): Promise<"started" | "ru
 }
 
 async function startPool(context: GraphContext, sizes: { dataBytes: number; blockBytes: number }): Promise<void> {
-  const { mapper, pool, root } = context;
+  const { mapper, pool } = context;
   const { metadata, data } = poolDevices(context);
   const held: Held[] = [];
   try {
@@ -55,8 +54,6 @@ async function startPool(context: GraphContext, sizes: { dataBytes: number; bloc
         held.push(taken);
         device.path = taken.device;
       }
-    } else {
-      markUserspaceStart(root);
     }
     const table = poolTable(context, { data: data.path, metadata: metadata.path, ...sizes });
     context.log("debug", `starting pool ${pool}: ${table}`);

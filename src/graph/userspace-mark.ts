@@ -3,21 +3,21 @@ import { join } from "node:path";
 import { syncFolder } from "./json-file.ts";
 
 /**
- * A file in the graph's folder says that its pool was started in user space and not stopped since. Only such a pool may have lost its
+ * A file in the graph's folder says that its pool runs in user space, or did when the machine went down. Only such a pool may have lost its
  * last transactions, by a power cut: the kernel's has each on the disk when it is complete.
  */
 function markFile(root: string): string {
-  return join(root, "userspace-pool-started");
+  return join(root, "userspace-pool");
 }
 
-/** Durable when it returns. */
-export function markUserspaceStart(root: string): void {
+/** The pool has been started and fits the files. Durable when it returns. */
+export function markUserspacePool(root: string): void {
   if (existsSync(markFile(root))) return;
   closeSync(openSync(markFile(root), "a", 0o600));
   syncFolder(root);
 }
 
-/** The pool was stopped, or has been compared with the files. */
+/** The pool was stopped, or is the kernel's and fits the files. */
 export function clearUserspaceMark(root: string): void {
   rmSync(markFile(root), { force: true });
 }
