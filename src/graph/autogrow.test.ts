@@ -1,56 +1,15 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { decideGrowth, type GrowthLimit } from "./autogrow.ts";
 import { parseAutogrow, storeAutogrow, type AutogrowSettings } from "./autogrow-policy.ts";
-import { GraphLocks } from "./graph-locks.ts";
-import { parsePoolStatus, type PoolStatus } from "./pool-status.ts";
 import { checkMetadata } from "./testing/check-metadata.ts";
-import { testGraph, type TestGraph } from "./testing/test-graph.ts";
+import { fill, monitorBegun, monitorLog, monitorOf, poolState, until } from "./testing/pool-watch.ts";
+import { testGraph } from "./testing/test-graph.ts";
 
 const mebibyte = 2 ** 20;
 const tiny = ["dm.basesize=1G", "dm.loopdatasize=256M", "dm.loopmetadatasize=16M"];
-/** The waits of these tests: long, as they end when what they wait for is there. */
-const patienceMs = 50_000;
-
-async function poolState(graph: TestGraph, pool: string): Promise<PoolStatus> {
-  return parsePoolStatus(pool, await graph.mapper.status(pool));
-}
-
-async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  for (const giveUpAt = performance.now() + patienceMs; performance.now() < giveUpAt; await sleep(50)) {
-    if (await isTrue()) return;
-  }
-  assert.fail(`waited in vain until ${what}`);
-}
-
-/** Writes a file of zeroes past the page cache; the exit code. */
-async function fill(file: string, mebibytes: number): Promise<unknown> {
-  const words = ["if=/dev/zero", `of=${file}`, "bs=1M", `count=${mebibytes}`, "oflag=direct", "status=none"];
-  const dd = spawn("dd", words, { stdio: "ignore" });
-  const [status] = (await once(dd, "exit")) as [number | null];
-  return status;
-}
-
-function monitorOf(graph: TestGraph): number | "unknown" | "none" {
-  const locks = new GraphLocks(graph.root, 1000, () => undefined);
-  try {
-    return locks.monitor();
-  } finally {
-    locks.close();
-  }
-}
-
-function monitorLog(graph: TestGraph, pool: string): string {
-  return readFileSync(
-    join(process.env["MICA_KERNEL"] === undefined ? graph.runDir : process.env["MICA_RUN_DIR"]!, `${pool}.monitor.log`),
-    "utf8",
-  );
-}
 
 test("how much a pool grows: by steps until it is below the threshold, up to the nearest limit", () => {
   const rule = (settings: AutogrowSettings) => parseAutogrow(settings, true).data;
@@ -88,32 +47,32 @@ test("a pool on files grows by itself, before it is full and when it was faster;
   const graph = testGraph(t);
   if (graph === undefined) return;
   const set = await graph.open({ storageOptions: tiny, autogrow: {} });
-  await until("there is a monitor", () => monitorOf(graph) !== "none");
+  await until("there is a monitor", () => monitorOf(graph.root) !== "none");
   await set.create("a");
   // Faster than any look of the monitor: the pool is full, writes wait, the event wakes it.
   assert.equal(await fill(join(await set.get("a"), "file"), 400), 0);
   await until(
     "it has grown",
-    async () => (await poolState(graph, set.poolName)).totalDataBlocks * 65536 > 400 * mebibyte,
+    async () => (await poolState(graph.mapper, set.poolName)).totalDataBlocks * 65536 > 400 * mebibyte,
   );
-  assert.equal((await poolState(graph, set.poolName)).mode, "rw");
+  assert.equal((await poolState(graph.mapper, set.poolName)).mode, "rw");
   await set.put("a");
-  const log = monitorLog(graph, set.poolName);
+  const log = monitorLog(graph.mapper, set.poolName);
   assert.match(log, /info: the pool has grown to/);
   const grown = statSync(join(graph.root, "devicemapper/data")).size;
   assert.match(readFileSync(join(graph.root, "storage-options.json"), "utf8"), new RegExp(`dm.loopdatasize=${grown}`));
 
   // Killed, it is started again by the next command.
-  const first = monitorOf(graph);
+  const first = monitorOf(graph.root);
   assert.equal(typeof first, "number");
   process.kill(first as number, "SIGKILL");
-  await until("it is dead", () => monitorOf(graph) === "none");
+  await until("it is dead", () => monitorOf(graph.root) === "none");
   await graph.open({ autogrow: {} });
-  await until("there is another one", () => monitorOf(graph) !== "none");
-  assert.notEqual(monitorOf(graph), first);
+  await until("there is another one", () => monitorOf(graph.root) !== "none");
+  assert.notEqual(monitorOf(graph.root), first);
   await graph.open({ autogrow: {} });
   await graph.stop();
-  assert.equal(monitorOf(graph), "none");
+  assert.equal(monitorOf(graph.root), "none");
   checkMetadata(join(graph.root, "devicemapper/metadata"));
   assert.deepEqual(
     graph.logged.filter((line) => !line.startsWith("info")),
@@ -131,17 +90,12 @@ test("a device is made after the pool has grown for it, without a monitor too", 
   await assert.rejects(set.create("b"), { code: "ENOSPC" });
   storeAutogrow(graph.root, { enabled: true, threshold: "95%", step: "50%" });
   await set.create("b");
-  assert.equal(monitorOf(graph), "none");
-  const { usedDataBlocks, totalDataBlocks } = await poolState(graph, set.poolName);
+  assert.equal(monitorOf(graph.root), "none");
+  const { usedDataBlocks, totalDataBlocks } = await poolState(graph.mapper, set.poolName);
   assert.ok(usedDataBlocks < totalDataBlocks * 0.6);
   await graph.stop();
   checkMetadata(join(graph.root, "devicemapper/metadata"));
 });
-
-async function monitorBegun(graph: TestGraph): Promise<number> {
-  await until("there is a monitor", () => typeof monitorOf(graph) === "number");
-  return monitorOf(graph) as number;
-}
 
 test("it stops at its ceiling, says so once, and goes on when that is raised", async (t) => {
   const graph = testGraph(t);
@@ -151,15 +105,15 @@ test("it stops at its ceiling, says so once, and goes on when that is raised", a
   const filled = fill(join(await set.get("a"), "file"), 400);
   const size = () => statSync(join(graph.root, "devicemapper/data")).size;
   await until("it is full at its ceiling", async () => {
-    const { totalDataBlocks, mode } = await poolState(graph, set.poolName);
+    const { totalDataBlocks, mode } = await poolState(graph.mapper, set.poolName);
     return totalDataBlocks === 4800 && mode === "out_of_data_space";
   });
   assert.equal(size(), 300 * mebibyte);
-  await until("the monitor said so", () => monitorLog(graph, set.poolName).includes("its ceiling is 314.6 MB"));
+  await until("the monitor said so", () => monitorLog(graph.mapper, set.poolName).includes("its ceiling is 314.6 MB"));
   const policy = await set.setAutogrow({ ceiling: "2G" });
   assert.deepEqual(policy.data, { thresholdPercent: 80, step: { addPercent: 20 }, ceilingBytes: 2 ** 31 });
   assert.equal(await filled, 0);
-  assert.equal(monitorLog(graph, set.poolName).split("its ceiling is").length, 2);
+  assert.equal(monitorLog(graph.mapper, set.poolName).split("its ceiling is").length, 2);
   await set.put("a");
   assert.ok(size() > 400 * mebibyte);
   await graph.stop();
@@ -170,13 +124,13 @@ test("settings are kept with the graph, can be turned off, and a damaged file ha
   const graph = testGraph(t);
   if (graph === undefined) return;
   const set = await graph.open({ storageOptions: tiny, autogrow: { threshold: "70%", step: "1G" } });
-  await monitorBegun(graph);
+  await monitorBegun(graph.root);
   assert.equal((await set.setAutogrow({ enabled: false })).enabled, false);
-  assert.equal(monitorOf(graph), "none");
+  assert.equal(monitorOf(graph.root), "none");
   const policy = await (await graph.open({ autogrow: { step: "30%", metadataStep: "40%" } })).autogrow();
   assert.deepEqual([policy?.enabled, policy?.data.thresholdPercent], [false, 80]);
   assert.deepEqual([policy?.data.step, policy?.metadata.step], [{ addPercent: 30 }, { addPercent: 40 }]);
-  assert.equal(monitorOf(graph), "none");
+  assert.equal(monitorOf(graph.root), "none");
   await assert.rejects(set.setAutogrow({ threshold: "never" }), { code: "EINVAL" });
   assert.deepEqual(JSON.parse(readFileSync(join(graph.root, "autogrow.json"), "utf8")), { enabled: false });
 

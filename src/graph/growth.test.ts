@@ -7,17 +7,13 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { attachLoop, detachLoop, refreshLoopSize } from "../linux/loop.ts";
 import { ThinMetadata } from "../thin/metadata.ts";
-import { parsePoolStatus, type PoolStatus } from "./pool-status.ts";
 import { checkMetadata } from "./testing/check-metadata.ts";
-import { testGraph, type TestGraph } from "./testing/test-graph.ts";
+import { poolState } from "./testing/pool-watch.ts";
+import { testGraph } from "./testing/test-graph.ts";
 
 const mebibyte = 2 ** 20;
 /** Fills quickly. */
 const tiny = ["dm.basesize=1G", "dm.loopdatasize=256M", "dm.loopmetadatasize=16M", "dm.min_free_space=0%"];
-
-async function poolState(graph: TestGraph, pool: string): Promise<PoolStatus> {
-  return parsePoolStatus(pool, await graph.mapper.status(pool));
-}
 
 test("loopback files grow to a size, by a size and by a share, and the graph remembers", async (t) => {
   const graph = testGraph(t);
@@ -106,7 +102,7 @@ test("a growth that was cut short is completed, by the next one or by a start wi
   truncateSync(data, 512 * mebibyte);
   truncateSync(metadata, 24 * mebibyte);
   await graph.open({ storageOptions: ["dm.loopdatasize=512M"] });
-  let state = await poolState(graph, set.poolName);
+  let state = await poolState(graph.mapper, set.poolName);
   assert.deepEqual([state.totalDataBlocks, state.totalMetadataBlocks], [8192, 6144]);
 
   truncateSync(data, 640 * mebibyte);
@@ -114,7 +110,7 @@ test("a growth that was cut short is completed, by the next one or by a start wi
   await graph.stop();
   checkMetadata(metadata);
   await graph.open();
-  state = await poolState(graph, set.poolName);
+  state = await poolState(graph.mapper, set.poolName);
   assert.deepEqual([state.totalDataBlocks, state.totalMetadataBlocks], [10240, 8192]);
   await graph.stop();
   checkMetadata(metadata);
@@ -163,10 +159,10 @@ test("writes that a full pool holds go on when it has grown, also while a snapsh
   const file = join(await set.get("full"), "file");
   const dd = spawn("dd", ["if=/dev/zero", `of=${file}`, "bs=1M", "count=400", "oflag=direct", "status=none"]);
   const ended = once(dd, "exit");
-  let state = await poolState(graph, set.poolName);
+  let state = await poolState(graph.mapper, set.poolName);
   for (let wait = 0; state.mode !== "out_of_data_space" && wait < 600; wait++) {
     await sleep(50);
-    state = await poolState(graph, set.poolName);
+    state = await poolState(graph.mapper, set.poolName);
   }
   assert.equal(state.mode, "out_of_data_space");
   // It takes the graph's lock, and waits for the file system, which waits for space.
@@ -177,7 +173,7 @@ test("writes that a full pool holds go on when it has grown, also while a snapsh
   await snapshot;
   assert.equal(statSync(file).size, 400 * mebibyte);
   await set.put("full");
-  assert.equal((await poolState(graph, set.poolName)).mode, "rw");
+  assert.equal((await poolState(graph.mapper, set.poolName)).mode, "rw");
   assert.deepEqual(await set.check(), []);
   await graph.stop();
   checkMetadata(join(graph.root, "devicemapper/metadata"));

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DeviceMapper } from "../../device-mapper/device-mapper.ts";
+import { defaultRunDir } from "../../block-device/pool-paths.ts";
+import { GraphLocks } from "../graph-locks.ts";
+import { parsePoolStatus, type PoolStatus } from "../pool-status.ts";
+
+/** Long, as a wait ends when what it waits for is there; shorter than dm-thin holds the writes of a full pool. */
+const patienceMs = 50_000;
+
+/** Waits for something to be true; fails when it does not come true. */
+export async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  for (const giveUpAt = performance.now() + patienceMs; performance.now() < giveUpAt; await sleep(50)) {
+    if (await isTrue()) return;
+  }
+  assert.fail(`waited in vain until ${what}`);
+}
+
+/** A pool's state now. */
+export async function poolState(mapper: DeviceMapper, pool: string): Promise<PoolStatus> {
+  return parsePoolStatus(pool, await mapper.status(pool));
+}
+
+/** Writes a file of zeroes past the page cache. @returns dd's exit status */
+export async function fill(file: string, mebibytes: number): Promise<unknown> {
+  const words = ["if=/dev/zero", `of=${file}`, "bs=1M", `count=${mebibytes}`, "oflag=direct", "status=none"];
+  const dd = spawn("dd", words, { stdio: "ignore" });
+  const [status] = (await once(dd, "exit")) as [number | null];
+  return status;
+}
+
+/** The process that watches a graph's pool. */
+export function monitorOf(root: string): number | "unknown" | "none" {
+  const locks = new GraphLocks(root, 1000, () => undefined);
+  try {
+    return locks.monitor();
+  } finally {
+    locks.close();
+  }
+}
+
+/** The same, once there is one. */
+export async function monitorBegun(root: string): Promise<number> {
+  await until("there is a monitor", () => typeof monitorOf(root) === "number");
+  return monitorOf(root) as number;
+}
+
+/** What the monitor of a pool said. */
+export function monitorLog(mapper: DeviceMapper, pool: string): string {
+  return readFileSync(join(mapper.runDir ?? defaultRunDir(), `${pool}.monitor.log`), "utf8");
+}
