@@ -1,5 +1,6 @@
 import type { ExportOptions, ExportResult } from "./adopt/export.ts";
 import type { GraphInspection } from "./adopt/inspect.ts";
+import type { OpenDockerOptions, OpenedDockerGraph } from "./adopt/open/open-docker-graph.ts";
 import type { AdoptOptions } from "./adopt/opened-graph.ts";
 import { openDeviceSet } from "./graph/graph.ts";
 import type { DeviceSet } from "./graph/device-set.ts";
@@ -130,6 +131,25 @@ export async function exportDockerGraph(
   return write(path, names, options);
 }
 
+/**
+ * Makes a Docker graph usable in place, as root: checks it, backs the pool's metadata and the graph's files up, and records Docker's images and
+ * containers. Then `openGraph({ root })` opens it, and so does Docker, when it is shut down again.
+ *
+ * @param path Docker's data root, such as /var/lib/docker
+ * @param options.storageOptions what Docker was started with, where the pool is not on the graph's own files
+ * @throws DockerGraphError before anything is changed; GraphError as of `openGraph`
+ *
+ * @example
+ * ```ts
+ * const { root } = await openDockerGraph("/var/lib/docker");
+ * const graph = await openGraph({ root });
+ * ```
+ */
+export async function openDockerGraph(path: string, options: OpenDockerOptions = {}): Promise<OpenedDockerGraph> {
+  const { openDockerGraph: open } = await import("./adopt/open/open-docker-graph.ts");
+  return open(path, options);
+}
+
 export { DockerGraphError } from "./docker-graph/docker-graph-error.ts";
 export { DeviceSet } from "./graph/device-set.ts";
 export { graphExists, shutdownGraph } from "./graph/graph.ts";
@@ -142,6 +162,7 @@ export { StoreError } from "./image/store-error.ts";
 export { DeviceMapperError } from "./device-mapper/device-mapper-error.ts";
 export { kernelDeviceMapper } from "./device-mapper/kernel/kernel-device-mapper.ts";
 export { userspaceDeviceMapper } from "./device-mapper/userspace/userspace-device-mapper.ts";
+export type { OpenDockerOptions, OpenedDockerGraph } from "./adopt/open/open-docker-graph.ts";
 export type { AdoptOptions } from "./adopt/opened-graph.ts";
 export type { ExportedImage, ExportOptions, ExportProgress, ExportResult } from "./adopt/export.ts";
 export type {
