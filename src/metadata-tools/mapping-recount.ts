@@ -27,8 +27,8 @@ export class MappingRecount {
     };
     const visitor = this.#recount.visitor(what);
     walkTree(root, mappingWords, {
-      enter: (block) => {
-        const node = visitor.enter(block);
+      enter: (block, keys) => {
+        const node = visitor.enter(block, keys);
         if (node === undefined) add(this.#below[block] ?? 0);
         else inside.push(0);
         return node;
@@ -42,7 +42,7 @@ export class MappingRecount {
         this.#below[block] = mappings;
         add(mappings);
       },
-      problem: (block, fault) => visitor.problem(block, fault),
+      problem: (block, fault, keys) => visitor.problem(block, fault, keys),
     });
     return inside[0];
   }
