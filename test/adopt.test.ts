@@ -10,7 +10,6 @@ import type { Change } from "../src/layer/change.ts";
 import { scratchFolder } from "../src/graph/testing/scratch-folder.ts";
 import { adopt, adoptJson, dockerGraph, fixture, stampsOf } from "./adopt-support.ts";
 import { lacksRequirement, micaCommand, outcomeOf, run, scratchGraph } from "./cli-support.ts";
-import { dockerGraphFacts, unpackDockerGraph } from "./fixtures/docker-graph.ts";
 
 interface Manifest {
   config: { digest: string };
@@ -190,34 +189,4 @@ suite("a graph that Docker 20.10 left on ext4", () => {
     assert.equal(status, 0, stderr);
     return JSON.parse(readFileSync(join(to, "manifest.json"), "utf8")) as Manifest;
   }
-});
-
-suite("a graph that Docker 20.10 left on XFS", () => {
-  test("sizes, changes and digests are those that Docker told", { timeout: 300_000 }, async (t) => {
-    if (lacksRequirement(t)) return;
-    const facts = dockerGraphFacts("xfs");
-    const dataRoot = unpackDockerGraph(t, "xfs");
-    const found = await adoptJson<GraphInspection>(0, "inspect", dataRoot);
-    assert.deepEqual(found.problems, []);
-    for (const { Id, Name, SizeRw } of facts["container-inspect"] ?? []) {
-      assert.equal(found.containers.find(({ id }) => id === Id)?.sizeBytes, SizeRw, Name);
-    }
-    for (const { Id, Size } of facts["image-inspect"]) {
-      assert.equal(found.images.find(({ id }) => id === Id)?.sizeBytes, Size);
-    }
-    for (const name of ["build1", "build2", "large"]) {
-      const told = facts[`diff-${name}`].join("\n").split("\n");
-      const diff = await adopt("diff", dataRoot, name);
-      assert.deepEqual(diff.stdout.trimEnd().split("\n").sort(), told.sort(), name);
-    }
-    const out = join(scratchFolder(t), "all");
-    const { exported, failed } = await adoptJson<ExportResult>(0, "export", dataRoot, "--to", out);
-    assert.deepEqual(failed, []);
-    for (const { id, layers } of facts.saved) {
-      assert.deepEqual(
-        exported.find((image) => image.id === id)?.layers,
-        layers.map(({ digest }) => digest),
-      );
-    }
-  });
 });

@@ -22,6 +22,7 @@ export function comparePool(files: DeviceFiles, pool: PoolContents, label: (devi
   for (const [name, { deviceId }] of files.devices) claims.set(deviceId, [...(claims.get(deviceId) ?? []), name]);
   const unfinished = unfinishedTransaction(files, pool, label);
   if (unfinished !== undefined) problems.push(unfinished);
+  const inTransaction = unfinished === undefined ? undefined : files.transaction?.deviceId;
   for (const [deviceId, names] of claims) {
     if (names.length > 1) {
       problems.push(
@@ -34,7 +35,7 @@ export function comparePool(files: DeviceFiles, pool: PoolContents, label: (devi
     }
   }
   for (const [deviceId, blocks] of present) {
-    if (claims.has(deviceId)) continue;
+    if (claims.has(deviceId) || deviceId === inTransaction) continue;
     problems.push(
       `Device id ${deviceId} in the pool (${humanSize(blocks * pool.blockBytes)}) belongs to no device of the graph: ` +
         "what is in it cannot be named",
