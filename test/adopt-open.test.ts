@@ -13,6 +13,7 @@ import { scratchFolder } from "../src/graph/testing/scratch-folder.ts";
 import { openGraph, type Graph } from "../src/index.ts";
 import { packageFile } from "../src/linux/package-root.ts";
 import { ThinMetadata } from "../src/thin/metadata.ts";
+import { dockerGraphFacts, type DockerGraphName } from "./fixtures/docker-graph.ts";
 import { fixture, garble, metadataOf, stampsOf, wordAt } from "./adopt-support.ts";
 
 describe("a Docker graph in use in place", { skip: cannotRun }, () => {
@@ -21,13 +22,13 @@ describe("a Docker graph in use in place", { skip: cannotRun }, () => {
   after(() => rmSync(runDir, { recursive: true, force: true }));
 
   /** Opens it, and shuts it down with the test. */
-  function adopted(t: TestContext): { dataRoot: string; root: string; use: () => Promise<Graph> } {
+  function adopted(t: TestContext, name = "graph-ext4"): { dataRoot: string; root: string; use: () => Promise<Graph> } {
     const graphs: Graph[] = [];
     const dataRoot = scratchFolder(t, async () => {
       for (const graph of graphs) await graph.close();
       await shutdownGraph({ root: join(dataRoot, "devicemapper"), deviceMapper });
     });
-    execFileSync("tar", ["-C", dataRoot, "-xSJf", packageFile("test/fixtures/docker-20.10-graph-ext4.tar.xz")]);
+    execFileSync("tar", ["-C", dataRoot, "-xSJf", packageFile(`test/fixtures/docker-20.10-${name}.tar.xz`)]);
     const root = join(dataRoot, "devicemapper");
     const use = async (): Promise<Graph> => {
       const graph = await openGraph({ root, deviceMapper });
@@ -131,6 +132,38 @@ describe("a Docker graph in use in place", { skip: cannotRun }, () => {
     assert.deepEqual(third.leftOut, []);
     assert.ok(existsSync(join(third.backup, "pool-metadata")));
   });
+
+  for (const [name, containers] of [
+    ["xfs", 3],
+    ["many-containers", 4],
+    ["deferred-deleted", 2],
+    ["interrupted", 2],
+  ] as const satisfies [DockerGraphName, number][]) {
+    test(`${name}: what Docker left is settled, and every change is what Docker told`, async (t) => {
+      const facts = dockerGraphFacts(name);
+      const { dataRoot, use } = adopted(t, name);
+      const opened = await openDockerGraph(dataRoot, { deviceMapper });
+      assert.deepEqual([opened.leftOut, opened.problems], [[], []]);
+      const { store, devices } = await use();
+      assert.deepEqual(
+        (await store.images()).map(({ id }) => id).sort(),
+        [...new Set(facts.images.map(({ ID }) => ID))].sort(),
+      );
+      assert.deepEqual(
+        (await store.containers()).map((each) => each.name).sort(),
+        facts.ps.map(({ Names }) => Names).sort(),
+      );
+      for (const { Names } of facts.ps.slice(0, containers)) {
+        const told = facts[`diff-${Names}`] as string[] | undefined;
+        const changes = (await store.diff(Names)).map(({ kind, path }) => `${kind} ${path}`);
+        if (told !== undefined) assert.deepEqual(changes.sort(), [...told].sort(), Names);
+      }
+      assert.deepEqual(
+        (await devices.devices()).filter(({ deleted }) => deleted),
+        [],
+      );
+    });
+  }
 
   describe("what could lose something is refused, and changes nothing", () => {
     let refused: (dataRoot: string, expected: object) => Promise<void>;
