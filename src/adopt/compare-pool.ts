@@ -22,7 +22,10 @@ export function comparePool(files: DeviceFiles, pool: PoolContents, label: (devi
   for (const [name, { deviceId }] of files.devices) claims.set(deviceId, [...(claims.get(deviceId) ?? []), name]);
   const unfinished = unfinishedTransaction(files, pool, label);
   if (unfinished !== undefined) problems.push(unfinished);
-  const inTransaction = unfinished === undefined ? undefined : files.transaction?.deviceId;
+  const { transaction } = files;
+  // The leftover of an interrupted change is told already.
+  const leftover =
+    transaction !== undefined && pool.transactionId < transaction.openTransactionId ? transaction.deviceId : undefined;
   for (const [deviceId, names] of claims) {
     if (names.length > 1) {
       problems.push(
@@ -35,7 +38,7 @@ export function comparePool(files: DeviceFiles, pool: PoolContents, label: (devi
     }
   }
   for (const [deviceId, blocks] of present) {
-    if (claims.has(deviceId) || deviceId === inTransaction) continue;
+    if (claims.has(deviceId) || deviceId === leftover) continue;
     problems.push(
       `Device id ${deviceId} in the pool (${humanSize(blocks * pool.blockBytes)}) belongs to no device of the graph: ` +
         "what is in it cannot be named",

@@ -99,8 +99,12 @@ export class LayerWriter {
     } catch (error) {
       this.#signal?.throwIfAborted();
       if (errorCode(error) !== "EIO") throw error;
+      const layer = await write("zeroes").catch(() => {
+        this.#signal?.throwIfAborted();
+        throw error; // which tells what is lost, as the file system's contradictions do not
+      });
       const why = error instanceof Error ? error.message : String(error);
-      return { layer: await write("zeroes"), damage: `some of it is lost, and zeroes are in its place: ${why}` };
+      return { layer, damage: `some of it is lost, and zeroes are in its place: ${why}` };
     }
   }
 

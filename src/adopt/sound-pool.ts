@@ -32,7 +32,9 @@ export async function openSoundPool(
   signal: AbortSignal | undefined,
 ): Promise<SoundPool> {
   const { pool: original, faults } = openOriginal(files);
-  const problems = faults.slice(0, mostTold).map((fault) => `The pool's metadata is damaged: ${fault}`);
+  // The check's own advice is for a pool that may be written to.
+  const told = faults.slice(0, mostTold).map((fault) => fault.replace(/ Run "mica check".*$/, ""));
+  const problems = told.map((fault) => `The pool's metadata is damaged: ${fault}`);
   if (faults.length > mostTold) problems.push(`The pool's metadata has ${faults.length - mostTold} faults more`);
   const asItIs: SoundPool = {
     pool: original,
