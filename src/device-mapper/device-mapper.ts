@@ -85,7 +85,8 @@ export interface DeviceMapper {
   reload(name: string, table: string): Promise<void>;
   /**
    * I/O waits from now on, and what was accepted is on the disk, a mounted file system's cache too. With `noFlush` it is not: I/O under way
-   * waits as well, and so a full pool's devices can be suspended, whose I/O would never end.
+   * waits as well, and so a full pool's devices can be suspended, whose I/O would never end. (A flushing suspension of one would keep the pool
+   * itself from being given more space.)
    */
   suspend(name: string, options?: { noFlush?: boolean }): Promise<void>;
   resume(name: string): Promise<void>;

@@ -12,8 +12,8 @@ const FATAL = 2;
 const ERROR = 3;
 /** What is beside the level in the callback's first parameter: where a message is to go. */
 const LEVEL_MASK = 7;
-/** Values that a message can have. libdevmapper's longest at level "info" has ten. */
-const VALUES = 16;
+/** Values that a message can have: libdevmapper's longest, for debugging, has about thirty. */
+const VALUES = 40;
 
 /**
  * Receives libdevmapper's messages, which would go to standard error otherwise. There is one log a process, as the library

@@ -3,5 +3,9 @@ import { runSuiteInKernel } from "./suite-in-kernel.ts";
 import { missingForUserModeLinux, thinPoolModules } from "./user-mode-linux.ts";
 
 test("the kernel's device mapper, in the kernel", { skip: missingForUserModeLinux() ?? false }, (t) =>
-  runSuiteInKernel(t, { files: ["src/device-mapper/kernel/compliance.test.ts"], modules: thinPoolModules }),
+  runSuiteInKernel(t, {
+    files: ["src/device-mapper/kernel/compliance.test.ts", "src/device-mapper/kernel/kernel-device-mapper.test.ts"],
+    programs: { "src/device-mapper/kernel/testing/die-reading.ts": "die-reading" },
+    modules: thinPoolModules,
+  }),
 );

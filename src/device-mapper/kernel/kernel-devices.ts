@@ -19,9 +19,9 @@ import { DeviceMapperError } from "../device-mapper-error.ts";
 import type { BlockLocation, DeviceInfo, DeviceMapper, PoolUsage, ThinDeviceDetails } from "../device-mapper.ts";
 import { requireDeviceName, unknownDevice } from "../device-name.ts";
 import { checkPool, readMetadata } from "./pool-metadata.ts";
-import { refused, refusedMessage } from "./refusals.ts";
+import { refused, refusedMessage, requireCommitted } from "./refusals.ts";
 import { deviceInfo, isThin, nodePath, seenDevice, type SeenThinDevice } from "./seen-device.ts";
-import { ourUuid, planTable, type TablePlan } from "./table-plan.ts";
+import { ourUuid, planTable, requireSameDevice, type TablePlan } from "./table-plan.ts";
 
 const S_IFBLK = 0o060000;
 const NODE_PERMISSIONS = 0o600;
@@ -34,10 +34,15 @@ const couldBeName = /^[^/]{1,127}$/;
 
 /** Messages that may take long: they are sent from another thread. */
 const slowMessage = /^\s*delete\b/;
+/** Messages that a pool commits when it has carried them out: those of thin-provisioning.rst. The device mapper's own begin with @. */
+const committed = /^\s*[a-z]/;
 
 /** How long a device without a table may be one that another process is just making. */
 const HALF_MADE_TRIES = 100;
 const HALF_MADE_PAUSE_MS = 10;
+
+/** How long who waits for a device's event lets the events of others pass. */
+const OTHERS_EVENTS_PAUSE_MS = 500;
 
 /** Devices of the kernel's device mapper. */
 export class KernelDevices implements DeviceMapper {
@@ -74,17 +79,17 @@ export class KernelDevices implements DeviceMapper {
     } catch (error) {
       throw refused(what, error, plan.suspicion());
     }
-    // I/O under way is not waited for, as it may be waiting for the very space that the new table brings.
-    const swap = { name, noFlush: true, skipLockfs: true, udevFlags: UDEV_FLAGS };
     try {
-      await devmapper("resume", swap, nothing);
+      // I/O under way is not flushed, as it may be waiting for the very space that the new table brings.
+      await this.suspend(name, { noFlush: true });
+      await devmapper("resume", { name, udevFlags: UDEV_FLAGS }, nothing);
       if (info.suspended) await this.suspend(name, { noFlush: true });
     } catch (error) {
       // The new table is in force, and the device suspended, for the pool does not resume with it.
       const [, sectors, type, ...parameters] = before.line.split(" ");
       const target = { sectors: Number(sectors), type, parameters: parameters.join(" ") };
       await devmapper("reload", { name, target }, nothing);
-      await devmapper("resume", swap, nothing);
+      await devmapper("resume", { name, udevFlags: UDEV_FLAGS }, nothing);
       throw refused(what, error, plan.suspicion());
     }
   }
@@ -123,14 +128,15 @@ export class KernelDevices implements DeviceMapper {
   }
 
   async message(name: string, message: string): Promise<string> {
+    let answer = "";
     try {
-      if (!slowMessage.test(message))
-        return await devmapper("message", { name, message }, (answer) => answer.response());
-      await messageDevice(name, message);
-      return "";
+      if (slowMessage.test(message)) await messageDevice(name, message);
+      else answer = await devmapper("message", { name, message }, (task) => task.response());
     } catch (error) {
       throw refusedMessage(name, message, error);
     }
+    if (committed.test(message)) requireCommitted(name, message, await this.status(name));
+    return answer;
   }
 
   async status(name: string): Promise<string> {
@@ -174,6 +180,10 @@ export class KernelDevices implements DeviceMapper {
         const { eventNumber } = (await this.#require(name)).info;
         if (eventNumber !== afterEventNumber) return eventNumber;
         await events.raised(signal);
+        const raised = (await this.#require(name)).info.eventNumber;
+        if (raised !== afterEventNumber) return raised;
+        // Another device's, as each that is made or removed has one: not to be woken by all of them.
+        await sleep(OTHERS_EVENTS_PAUSE_MS, undefined, { signal }).catch(nothing);
       }
     } finally {
       events.close();
@@ -269,21 +279,6 @@ export class KernelDevices implements DeviceMapper {
     if (device === undefined) throw unknownDevice(name);
     return device;
   }
-}
-
-/** A thin device may be given another length, and a pool may grow: the kernel would take more, and leave the pool suspended. */
-function requireSameDevice(name: string, before: string, plan: TablePlan): void {
-  const [, sectors, type, ...parameters] = before.split(" ");
-  const planned = plan.parameters.split(" ");
-  const refuse = (why: string) => {
-    throw new DeviceMapperError("EINVAL", `Cannot reload '${name}': ${why}`);
-  };
-  if (type !== plan.type) refuse(`it is a ${type}, and stays one`);
-  if (type === "thin" && (planned[0] !== parameters[0] || planned[1] !== parameters[1]))
-    refuse("only its length may change");
-  if (type !== "thin-pool") return;
-  if (plan.sectors < Number(sectors)) refuse(`it has ${sectors} sectors, and pools do not shrink`);
-  if (planned[2] !== parameters[2]) refuse(`its blocks have ${parameters[2]} sectors, which cannot be changed`);
 }
 
 const nothing = (): void => undefined;

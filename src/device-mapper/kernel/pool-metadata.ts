@@ -2,7 +2,9 @@ import { blockDevicePath } from "../../linux/device-path.ts";
 import { check } from "../../metadata-tools/check.ts";
 import type { BlockFile } from "../../persistent-data/block-file.ts";
 import { openDirectBlockFile } from "../../persistent-data/direct-block-file.ts";
+import { errorCode } from "../../linux/system-error.ts";
 import { MetadataView } from "../../thin/metadata-view.ts";
+import type { Superblock } from "../../thin/superblock.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
 import type { DeviceMapper } from "../device-mapper.ts";
 import { SnapshotLock, type SnapshotRecord } from "./snapshot-record.ts";
@@ -11,83 +13,95 @@ type Pools = Pick<DeviceMapper, "info" | "status" | "message" | "suspend" | "res
 
 /**
  * Reads a running pool's metadata: a metadata snapshot of it, which the pool leaves as it is while it goes on. A pool that is suspended,
- * read-only or failed changes nothing, and takes no snapshot: then what it committed last is read.
+ * read-only or failed changes nothing, and takes no snapshot: then what it committed last is read. So it is where another program holds a
+ * metadata snapshot, of which there can be only one (or a power cut left it): the pool is suspended meanwhile.
  *
  * @param read is to be done with the metadata when it returns
- * @throws DeviceMapperError EBUSY when another program holds a metadata snapshot: there can be only one
  */
-export async function readMetadata<T>(mapper: Pools, pool: string, read: (view: MetadataView) => T): Promise<T> {
-  const lock = await SnapshotLock.take(pool);
-  try {
-    const { path, suspended } = await findMetadata(mapper, pool);
-    if (suspended || (await condition(mapper, pool)).unchanging) return viewed(path, undefined, read);
-    await releaseAbandoned(mapper, pool, path, lock);
-    lock.record = { ...viewed(path, undefined, identity), heldRoot: undefined };
+export function readMetadata<T>(mapper: Pools, pool: string, read: (view: MetadataView) => T): Promise<T> {
+  return locked(mapper, pool, async (place, lock) => {
+    const { unchanging, transactionId, heldRoot } = await condition(mapper, pool);
+    if (place.suspended || unchanging) return viewed(place, undefined, read);
+    if (heldRoot !== undefined) {
+      if (!isAbandoned(place, heldRoot, lock)) return suspended(mapper, pool, () => viewed(place, undefined, read));
+      await mapper.message(pool, "release_metadata_snap");
+    }
+    lock.record = { transactionId, held: undefined };
     await mapper.message(pool, "reserve_metadata_snap");
     try {
-      const { heldRoot } = await condition(mapper, pool);
-      if (heldRoot === undefined) {
-        throw new DeviceMapperError("EAGAIN", `Cannot read the metadata of '${pool}': somebody released its snapshot`);
+      const snapshot = (await condition(mapper, pool)).heldRoot;
+      if (snapshot === undefined) {
+        throw new DeviceMapperError("EAGAIN", `Cannot read the metadata of '${pool}': somebody released the snapshot`);
       }
-      lock.record = { ...viewed(path, heldRoot, identity), heldRoot };
-      return viewed(path, heldRoot, read);
+      const { superblock } = viewed(place, snapshot, (view) => view);
+      lock.record = { transactionId: superblock.transactionId, held: { root: snapshot, time: superblock.time } };
+      return viewed(place, snapshot, read);
     } finally {
       await mapper.message(pool, "release_metadata_snap");
       lock.record = undefined;
     }
-  } finally {
-    lock.release();
-  }
+  });
 }
 
 /**
  * Checks the metadata of a running pool as it is committed now. The pool is suspended meanwhile: a snapshot has no space maps, which are
  * to be checked too. Should this process end before it is resumed, whoever comes next has to do it.
  */
-export async function checkPool(mapper: Pools, pool: string): Promise<string[]> {
+export function checkPool(mapper: Pools, pool: string): Promise<string[]> {
+  return locked(mapper, pool, async (place) => {
+    if (place.suspended || (await condition(mapper, pool)).unchanging) return withFile(place, check);
+    return suspended(mapper, pool, () => withFile(place, check));
+  });
+}
+
+async function suspended<T>(mapper: Pools, pool: string, read: () => T): Promise<T> {
+  await mapper.suspend(pool);
+  try {
+    return read();
+  } finally {
+    await mapper.resume(pool);
+  }
+}
+
+/** Where a pool's metadata are. */
+interface Place {
+  pool: string;
+  path: string;
+  suspended: boolean;
+}
+
+async function locked<T>(
+  mapper: Pools,
+  pool: string,
+  work: (place: Place, lock: SnapshotLock) => Promise<T>,
+): Promise<T> {
+  await findMetadata(mapper, pool);
   const lock = await SnapshotLock.take(pool);
   try {
-    const { path, suspended } = await findMetadata(mapper, pool);
-    if (suspended) return checkDevice(path);
-    await mapper.suspend(pool);
-    try {
-      return checkDevice(path);
-    } finally {
-      await mapper.resume(pool);
-    }
+    // Once more: the lock's last holder may have had it suspended.
+    return await work(await findMetadata(mapper, pool), lock);
+  } catch (error) {
+    if (error instanceof DeviceMapperError || !(error instanceof Error)) throw error;
+    throw new DeviceMapperError(errorCode(error) ?? "EIO", error.message);
   } finally {
     lock.release();
   }
 }
 
-/** Releases the metadata snapshot of a process of ours that is dead; refuses to go on where there is another's. */
-async function releaseAbandoned(mapper: Pools, pool: string, path: string, lock: SnapshotLock): Promise<void> {
-  const { heldRoot } = await condition(mapper, pool);
-  if (heldRoot === undefined) return;
-  const record = lock.record;
-  if (record === undefined || !matches(record, heldRoot, viewed(path, heldRoot, identity))) {
-    throw new DeviceMapperError(
-      "EBUSY",
-      `Cannot read the metadata of '${pool}': another program holds a metadata snapshot, and there can be only one. ` +
-        `Wait for it, or if it is gone: dmsetup message ${pool} 0 release_metadata_snap`,
-    );
-  }
-  await mapper.message(pool, "release_metadata_snap");
+/** Whether a metadata snapshot is that of a process of ours which is dead. */
+function isAbandoned(place: Place, heldRoot: number, { record }: SnapshotLock): boolean {
+  if (record === undefined) return false;
+  const { superblock } = viewed(place, heldRoot, (view) => view);
+  return isRecorded(record, heldRoot, superblock);
 }
 
-/** Whether this snapshot is the one that was recorded: of the same moment, and if its root was known already, there. */
-function matches(record: SnapshotRecord, heldRoot: number, held: Moment): boolean {
-  const sameMoment = record.transactionId === held.transactionId && record.time === held.time;
-  return sameMoment && (record.heldRoot === undefined || record.heldRoot === heldRoot);
+/** Whether this snapshot is the one that a dead process of ours took; it may have died before it knew where that is. */
+function isRecorded({ transactionId, held }: SnapshotRecord, root: number, superblock: Superblock): boolean {
+  if (transactionId !== superblock.transactionId) return false;
+  return held === undefined || (held.root === root && held.time === superblock.time);
 }
 
-type Moment = Pick<SnapshotRecord, "transactionId" | "time">;
-
-function identity({ superblock: { transactionId, time } }: MetadataView): Moment {
-  return { transactionId, time };
-}
-
-async function findMetadata(mapper: Pools, pool: string): Promise<{ path: string; suspended: boolean }> {
+async function findMetadata(mapper: Pools, pool: string): Promise<Place> {
   const info = await mapper.info(pool);
   const [, , target, numbers = ""] = info?.tableLine.split(" ") ?? [];
   if (info === undefined || target !== "thin-pool") {
@@ -100,26 +114,25 @@ async function findMetadata(mapper: Pools, pool: string): Promise<{ path: string
       `Cannot read the metadata of '${pool}': /dev has no node of device ${numbers}`,
     );
   }
-  return { path, suspended: info.suspended };
+  return { pool, path, suspended: info.suspended };
 }
 
 /** What a pool's status says of its metadata. */
-async function condition(mapper: Pools, pool: string): Promise<{ unchanging: boolean; heldRoot: number | undefined }> {
+async function condition(mapper: Pools, pool: string) {
   // 0 SECTORS thin-pool TRANSACTION METADATA DATA HELD MODE … | Fail
   const [, , , transaction, , , held = "-", mode] = (await mapper.status(pool)).split(" ");
-  const unchanging = transaction === "Fail" || mode === "ro";
-  return { unchanging, heldRoot: held === "-" ? undefined : Number(held) };
+  return {
+    unchanging: transaction === "Fail" || mode === "ro",
+    transactionId: Number(transaction),
+    heldRoot: held === "-" ? undefined : Number(held),
+  };
 }
 
-function viewed<T>(path: string, location: number | undefined, read: (view: MetadataView) => T): T {
-  return withFile(path, (file) => read(new MetadataView(file, location)));
+function viewed<T>(place: Place, location: number | undefined, read: (view: MetadataView) => T): T {
+  return withFile(place, (file) => read(new MetadataView(file, location)));
 }
 
-function checkDevice(path: string): string[] {
-  return withFile(path, check);
-}
-
-function withFile<T>(path: string, use: (file: BlockFile) => T): T {
+function withFile<T>({ path }: Place, use: (file: BlockFile) => T): T {
   const file = openDirectBlockFile(path);
   try {
     return use(file);

@@ -20,6 +20,22 @@ export function refusedMessage(name: string, message: string, error: unknown): D
 }
 
 /**
+ * The kernel does not tell when it carried a message out and could not commit it; but then the pool writes no more.
+ *
+ * @param status the pool's, after the message
+ * @throws DeviceMapperError EIO
+ */
+export function requireCommitted(name: string, message: string, status: string): void {
+  const [, , , transaction, , , , mode] = status.split(" ");
+  if (transaction !== "Fail" && mode !== "ro") return;
+  const now = transaction === "Fail" ? "has failed" : "is read-only";
+  throw new DeviceMapperError(
+    "EIO",
+    `Cannot send '${message}' to '${name}': the pool could not commit it, and ${now} now; see its status`,
+  );
+}
+
+/**
  * Any other refusal.
  *
  * @param suspicion what is known to be wrong: the kernel's error number says little then, and is not always a fitting one

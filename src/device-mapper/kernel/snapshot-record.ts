@@ -5,11 +5,10 @@ import { type FileLock, lockFile } from "../../linux/flock.ts";
 
 /** A metadata snapshot that a process of ours took, or was about to take. */
 export interface SnapshotRecord {
-  /** The pool's transaction id, and its time, as they were before. */
+  /** The pool's transaction id in it. */
   transactionId: number;
-  time: number;
-  /** The snapshot's root, once it is known. */
-  heldRoot: number | undefined;
+  /** Where it is, and the pool's time in it; undefined when it was not taken yet, or not looked at. */
+  held: { root: number; time: number } | undefined;
 }
 
 /**

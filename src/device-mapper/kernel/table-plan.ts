@@ -47,6 +47,26 @@ export async function planTable(table: string, poolNumber: (pool: string) => Pro
   return { sectors, type: "thin", parameters, uuid, requireFreeDevices: () => undefined, suspicion: () => undefined };
 }
 
+/**
+ * A thin device may be given another length, and a pool may grow: the kernel would take more, and leave the pool suspended.
+ *
+ * @param before the table line in force
+ * @throws DeviceMapperError EINVAL
+ */
+export function requireSameDevice(name: string, before: string, plan: TablePlan): void {
+  const [, sectors, type, ...parameters] = before.split(" ");
+  const planned = plan.parameters.split(" ");
+  const refuse = (why: string) => {
+    throw new DeviceMapperError("EINVAL", `Cannot reload '${name}': ${why}`);
+  };
+  if (type !== plan.type) refuse(`it is a ${type}, and stays one`);
+  if (type === "thin" && (planned[0] !== parameters[0] || planned[1] !== parameters[1]))
+    refuse("only its length may change");
+  if (type !== "thin-pool") return;
+  if (plan.sectors < Number(sectors)) refuse(`it has ${sectors} sectors, and pools do not shrink`);
+  if (planned[2] !== parameters[2]) refuse(`its blocks have ${parameters[2]} sectors, which cannot be changed`);
+}
+
 function planPool(table: ThinPoolTable): TablePlan {
   const metadata = requireBlockDevice("metadata", table.metadataDevice);
   const data = requireBlockDevice("data", table.dataDevice);
