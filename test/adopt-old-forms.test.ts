@@ -1,68 +1,18 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
 import type { ExportResult } from "../src/adopt/export.ts";
 import type { GraphInspection } from "../src/adopt/inspect.ts";
 import type { Change } from "../src/layer/change.ts";
 import { scratchFolder } from "../src/graph/testing/scratch-folder.ts";
+import { turnIntoV1, v1Ids } from "./fixtures/turn-into-v1.ts";
 import { adopt, adoptJson, dockerGraph, fixture, stampsOf } from "./adopt-support.ts";
 
-const baseV1 = fixture.baseDevice;
-const img2V1 = fixture.img2Device;
-const container = fixture.c1Device;
-
-/** The fixture's devices under images as Docker 1.9 stored them: devices have the images' and containers' IDs as names. */
 function v1Graph(t: TestContext): string {
   const dataRoot = dockerGraph(t);
-  const split = (chain: string): string =>
-    join(dataRoot, "image/devicemapper/layerdb/sha256", chain.slice(7), "tar-split.json.gz");
-  const image = (id: string, json: object, chain: string): void => {
-    const folder = join(dataRoot, "graph", id);
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, "json"), JSON.stringify({ id, ...json }));
-    writeFileSync(join(folder, "layersize"), "123");
-    copyFileSync(split(chain), join(folder, "tar-data.json.gz"));
-  };
-  image(
-    baseV1,
-    {
-      created: "2015-11-22T03:03:20.677597654Z",
-      container_config: { Cmd: null },
-      docker_version: "1.9.1",
-      architecture: "amd64",
-      os: "linux",
-      Size: 7,
-      comment: "Imported from -",
-    },
-    fixture.baseLayer,
-  );
-  image(
-    img2V1,
-    {
-      parent: baseV1,
-      created: "2015-11-22T03:03:40.478982870Z",
-      container_config: { Cmd: ["/bin/sh", "-c", "a && b > c"] },
-      config: { Cmd: ["/bin/sh"] },
-      docker_version: "1.9.1",
-      architecture: "amd64",
-      os: "linux",
-    },
-    fixture.img2Chain,
-  );
-  writeFileSync(
-    join(dataRoot, "repositories-devicemapper"),
-    JSON.stringify({ Repositories: { base: { "1": baseV1 }, img2: { "1": img2V1 } }, ConfirmDefPush: true }),
-  );
-  const config = JSON.parse(readFileSync(join(dataRoot, "containers", fixture.c1, "config.v2.json"), "utf8")) as object;
-  rmSync(join(dataRoot, "containers"), { recursive: true });
-  mkdirSync(join(dataRoot, "containers", container), { recursive: true });
-  writeFileSync(
-    join(dataRoot, "containers", container, "config.json"),
-    JSON.stringify({ ...config, ID: container, Image: baseV1 }),
-  );
-  rmSync(join(dataRoot, "image"), { recursive: true });
+  turnIntoV1(dataRoot);
   return dataRoot;
 }
 
@@ -76,13 +26,13 @@ suite("images of Docker 1.9", () => {
     assert.deepEqual(
       found.images.map(({ id, references, layers }) => [id, references, layers.map(({ deviceId }) => deviceId)]),
       [
-        [img2V1, ["img2:1"], [2, 5]],
-        [baseV1, ["base:1"], [2]],
+        [v1Ids.img2, ["img2:1"], [2, 5]],
+        [v1Ids.base, ["base:1"], [2]],
       ],
     );
     assert.deepEqual(
       found.containers.map(({ id, imageId, sizeBytes }) => [id, imageId, sizeBytes]),
-      [[container, baseV1, 983_056]],
+      [[v1Ids.container, v1Ids.base, 983_056]],
     );
     const changes = await adoptJson<Change[]>(0, "diff", dataRoot, "c1");
     assert.deepEqual(
@@ -97,7 +47,7 @@ suite("images of Docker 1.9", () => {
     const { exported, failed } = await adoptJson<ExportResult>(0, "export", dataRoot, "--to", out);
     assert.deepEqual(failed, []);
     const img2 = exported.find(({ name }) => name === "img2:1");
-    assert.equal(img2?.formerId, img2V1);
+    assert.equal(img2?.formerId, v1Ids.img2);
     assert.deepEqual(img2.layers, [fixture.baseLayer, fixture.img2Layer]);
     // As Docker's encoder wrote it: keys in order, "&" and ">" as escapes.
     const config =
@@ -109,13 +59,13 @@ suite("images of Docker 1.9", () => {
     assert.equal(readFileSync(join(out, "blobs/sha256", img2.id.slice(7)), "utf8"), config);
     assert.equal(img2.id, `sha256:${createHash("sha256").update(config).digest("hex")}`);
     assert.deepEqual(exported.map(({ name }) => name).sort(), ["base:1", "c1", "img2:1"]);
-    const again = await adoptJson<ExportResult>(0, "export", dataRoot, img2V1.slice(0, 8), "--to", `${out}2`);
+    const again = await adoptJson<ExportResult>(0, "export", dataRoot, v1Ids.img2.slice(0, 8), "--to", `${out}2`);
     assert.equal(again.exported[0].id, img2.id);
   });
 
   test("a layer without its tar record is packed anew; a broken chain is told", async (t) => {
     const dataRoot = v1Graph(t);
-    rmSync(join(dataRoot, "graph", img2V1, "tar-data.json.gz"));
+    rmSync(join(dataRoot, "graph", v1Ids.img2, "tar-data.json.gz"));
     const { exported } = await adoptJson<ExportResult>(
       0,
       "export",
@@ -126,10 +76,12 @@ suite("images of Docker 1.9", () => {
     );
     assert.equal(exported[0].layers[0], fixture.baseLayer);
     assert.notEqual(exported[0].layers[1], fixture.img2Layer);
-    rmSync(join(dataRoot, "graph", baseV1), { recursive: true });
+    rmSync(join(dataRoot, "graph", v1Ids.base), { recursive: true });
     const { problems } = await adoptJson<GraphInspection>(0, "inspect", dataRoot);
     assert.ok(
-      problems.some((problem) => problem.startsWith(`Image img2:1 (${img2V1}): its layer ${baseV1} is missing`)),
+      problems.some((problem) =>
+        problem.startsWith(`Image img2:1 (${v1Ids.img2}): its layer ${v1Ids.base} is missing`),
+      ),
     );
     const out = scratchFolder(t);
     const { status, stderr } = await adopt("export", dataRoot, "img2:1", "--to", join(out, "all"));

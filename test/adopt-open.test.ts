@@ -14,6 +14,7 @@ import { openGraph, type Graph } from "../src/index.ts";
 import { packageFile } from "../src/linux/package-root.ts";
 import { ThinMetadata } from "../src/thin/metadata.ts";
 import { dockerGraphFacts, type DockerGraphName } from "./fixtures/docker-graph.ts";
+import { turnIntoV1 } from "./fixtures/turn-into-v1.ts";
 import { fixture, garble, metadataOf, stampsOf, wordAt } from "./adopt-support.ts";
 
 describe("a Docker graph in use in place", { skip: cannotRun }, () => {
@@ -164,6 +165,23 @@ describe("a Docker graph in use in place", { skip: cannotRun }, () => {
       );
     });
   }
+
+  test("images of Docker 1.9 get the IDs of the upgrade to 1.10, and their containers' changes are Docker's", async (t) => {
+    const { dataRoot, use } = adopted(t);
+    turnIntoV1(dataRoot);
+    const opened = await openDockerGraph(dataRoot, { deviceMapper });
+    assert.deepEqual({ ...opened, root: "", backup: "" }, {
+      root: "", backup: "", images: ["base:1", "img2:1"], containers: ["c1"], leftOut: [], problems: [],
+    }); // prettier-ignore
+    const { store } = await use();
+    const lines = (await store.diff("c1")).map(({ kind, path }) => `${kind} ${path}`);
+    assert.deepEqual(lines, fixture.diffC1);
+    const archive = join(dataRoot, "img2.tar");
+    await store.save("img2:1", archive);
+    assert.match(execFileSync("tar", ["-tf", archive], { encoding: "utf8" }), new RegExp(fixture.img2Layer.slice(7)));
+    const again = await openDockerGraph(dataRoot, { deviceMapper });
+    assert.deepEqual([again.images, again.containers, again.leftOut], [["base:1", "img2:1"], ["c1"], []]);
+  });
 
   describe("what could lose something is refused, and changes nothing", () => {
     let refused: (dataRoot: string, expected: object) => Promise<void>;
