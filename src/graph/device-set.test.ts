@@ -222,8 +222,8 @@ test("the status lines stand in docker's order", async (t) => {
   );
   const value = Object.fromEntries(lines);
   assert.match(value["Pool Name"], /^docker-\d+:\d+-\d+-pool$/);
-  assert.equal(value["Pool Blocksize"], "65.54 kB");
-  assert.equal(value["Base Device Size"], "536.9 MB");
+  assert.equal(value["Pool Blocksize"], "65.54kB");
+  assert.equal(value["Base Device Size"], "536.9MB");
   assert.equal(value["Backing Filesystem"], "ext4");
   assert.equal(value["Data loop file"], join(graph.root, "devicemapper/data"));
 });

@@ -29,7 +29,7 @@ export function parseSize(text: string, what = "size"): number {
 }
 
 /**
- * Writes bytes as `docker info` does: decimal multiples, four significant digits.
+ * Writes bytes for people, as Docker does: decimal multiples, four significant digits.
  *
  * @example humanSize(10737418240) === "10.74 GB"
  */

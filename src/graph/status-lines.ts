@@ -23,27 +23,32 @@ export async function statusLines(context: GraphContext, deletedCount: number): 
   const leastFreeBlocks = Math.floor((status.totalDataBlocks * options.minFreeSpacePercent) / 100);
   const lines: [string, string][] = [
     ["Pool Name", context.pool],
-    ["Pool Blocksize", humanSize(blockBytes)],
-    ["Base Device Size", humanSize(store.device(baseId)?.sizeBytes ?? 0)],
+    ["Pool Blocksize", dockerSize(blockBytes)],
+    ["Base Device Size", dockerSize(store.device(baseId)?.sizeBytes ?? 0)],
     ["Backing Filesystem", store.deviceSet()?.baseDeviceFileSystem ?? ""],
     ["Udev Sync Supported", String(mapper.udevSyncSupported)],
     ["Data file", devices?.data.path ?? ""],
     ["Metadata file", devices?.metadata.path ?? ""],
     ["Data loop file", devices?.data.file ?? ""],
     ["Metadata loop file", devices?.metadata.file ?? ""],
-    ["Data Space Used", humanSize(data.used)],
-    ["Data Space Total", humanSize(data.total)],
-    ["Data Space Available", humanSize(data.available)],
-    ["Metadata Space Used", humanSize(metadata.used)],
-    ["Metadata Space Total", humanSize(metadata.total)],
-    ["Metadata Space Available", humanSize(metadata.available)],
-    ["Thin Pool Minimum Free Space", humanSize(leastFreeBlocks * blockBytes)],
+    ["Data Space Used", dockerSize(data.used)],
+    ["Data Space Total", dockerSize(data.total)],
+    ["Data Space Available", dockerSize(data.available)],
+    ["Metadata Space Used", dockerSize(metadata.used)],
+    ["Metadata Space Total", dockerSize(metadata.total)],
+    ["Metadata Space Available", dockerSize(metadata.available)],
+    ["Thin Pool Minimum Free Space", dockerSize(leastFreeBlocks * blockBytes)],
     ["Deferred Removal Enabled", String(context.deferredRemoval)],
     ["Deferred Deletion Enabled", String(context.deferredDeletion)],
     ["Deferred Deleted Device Count", String(deletedCount)],
     ["Library Version", mapper.libraryVersion],
   ];
   return lines.filter(([, value]) => value !== "");
+}
+
+/** Docker 20.10 has no blank in these sizes. */
+function dockerSize(bytes: number): string {
+  return humanSize(bytes).replace(" ", "");
 }
 
 /** A sparse file has no more to give than the file system it is on. */
