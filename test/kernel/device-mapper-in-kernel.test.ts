@@ -4,7 +4,7 @@ import { missingForUserModeLinux, thinPoolModules } from "./user-mode-linux.ts";
 
 test("the kernel's device mapper, in the kernel", { skip: missingForUserModeLinux() ?? false }, (t) =>
   runSuiteInKernel(t, {
-    files: ["src/device-mapper/kernel/compliance.test.ts", "src/device-mapper/kernel/kernel-device-mapper.test.ts"],
+    files: ["compliance", "kernel-device-mapper", "udev"].map((name) => `src/device-mapper/kernel/${name}.test.ts`),
     programs: { "src/device-mapper/kernel/testing/die-reading.ts": "die-reading" },
     modules: thinPoolModules,
   }),

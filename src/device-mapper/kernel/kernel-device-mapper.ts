@@ -1,4 +1,5 @@
-import { devmapper, libdevmapperLog } from "../../linux/libdevmapper.ts";
+import { devmapperNow } from "../../linux/libdevmapper.ts";
+import { libdevmapperLog } from "../../linux/libdevmapper-library.ts";
 import type { DevmapperLog } from "../../linux/libdevmapper-log.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
 import type { DeviceMapper } from "../device-mapper.ts";
@@ -29,7 +30,7 @@ export function kernelDeviceMapper(options: KernelOptions = {}): DeviceMapper {
     throw new DeviceMapperError("ENOTSUP", `Cannot use the kernel's device mapper: ${missing}`);
   libdevmapperLog.level = options.logLevel ?? fatal;
   libdevmapperLog.sink = options.log ?? (() => undefined);
-  const version = devmapper("version", {}, (answer) => answer.driverVersion());
+  const version = devmapperNow("version", {}, (answer) => answer.driverVersion());
   const [major = 0, minor = 0] = version.split(".").map(Number);
   const [sinceMajor, sinceMinor] = deferredRemovalSince;
   return new KernelDevices({ deferredRemoval: major > sinceMajor || (major === sinceMajor && minor >= sinceMinor) });

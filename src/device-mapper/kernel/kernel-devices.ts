@@ -4,13 +4,9 @@ import { blockDevicePath, deviceNumber } from "../../linux/device-path.ts";
 import { holderNames } from "../../linux/device-holders.ts";
 import { DeviceEvents } from "../../linux/dm-events.ts";
 import { messageDevice, suspendDevice } from "../../linux/dm-ioctl.ts";
-import {
-  type DevmapperInfo,
-  devmapperInTurn as devmapper,
-  libdevmapperVersion,
-  udevFlags,
-  udevSyncSupported,
-} from "../../linux/libdevmapper.ts";
+import type { DevmapperInfo } from "../../linux/libdevmapper-answer.ts";
+import { libdevmapperVersion, udevSyncSupported } from "../../linux/libdevmapper-library.ts";
+import { devmapper, udevFlags } from "../../linux/libdevmapper.ts";
 import { makeNode } from "../../linux/special-files.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import { exclusiveBlocks } from "../../metadata-tools/exclusive-blocks.ts";

@@ -4,7 +4,7 @@ import { release } from "node:os";
 import { controlDevice } from "../../linux/dm-ioctl.ts";
 import { makeNode } from "../../linux/special-files.ts";
 import { errorCode } from "../../linux/system-error.ts";
-import { haveLibdevmapper } from "../../linux/libdevmapper.ts";
+import { haveLibdevmapper } from "../../linux/libdevmapper-library.ts";
 
 const S_IFCHR = 0o020000;
 /** Major number of miscellaneous devices (linux/major.h). */

@@ -1,4 +1,4 @@
-import type { DevmapperAnswer, DevmapperInfo } from "../../linux/libdevmapper.ts";
+import type { DevmapperAnswer, DevmapperInfo } from "../../linux/libdevmapper-answer.ts";
 import type { DeviceInfo } from "../device-mapper.ts";
 
 /** A device as the kernel tells of it. */
