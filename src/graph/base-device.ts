@@ -7,6 +7,7 @@ import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
 import type { MountedDevices } from "./mounted-devices.ts";
 import { humanSize } from "./size.ts";
+import { storeGrownSizes } from "./stored-options.ts";
 import type { Transactions } from "./transactions.ts";
 
 /** What it takes to work on the base device. */
@@ -86,8 +87,10 @@ async function verifyBase(parts: BaseDeviceParts, metadata: DeviceMetadata): Pro
   const wantedBytes = options.baseSizeBytes - (options.baseSizeBytes % 512);
   if (wantedBytes === metadata.sizeBytes && facts.sizeBytes + 2 ** 20 >= metadata.sizeBytes) return;
   const grown = { ...metadata, sizeBytes: wantedBytes };
-  // The device first: a crash in between leaves a file system smaller than its device, which the next start finds and grows.
+  // The wish first, then the device: a crash in between leaves a device smaller than dm.basesize, or a file system smaller than its device,
+  // which the next start finds and grows.
   await context.locks.change(() => {
+    storeGrownSizes(context.root, { basesize: wantedBytes });
     context.store.writeDevice(baseId, grown);
     return Promise.resolve();
   });

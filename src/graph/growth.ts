@@ -66,8 +66,8 @@ async function carryOut(context: GraphContext, steps: Steps, table: string): Pro
   if (!steps.some(isLarger)) return { before, after: before };
   for (const step of steps) growDevice(context, step);
   storeGrownSizes(context.root, {
-    loopdatasize: data.device.file === undefined ? undefined : data.deviceBytes,
-    loopmetadatasize: metadata.device.file === undefined ? undefined : metadata.deviceBytes,
+    ...(data.device.file === undefined ? {} : { loopdatasize: data.deviceBytes }),
+    ...(metadata.device.file === undefined ? {} : { loopmetadatasize: metadata.deviceBytes }),
   });
   // Metadata first, in a step of its own: dm-thin would grow the data first, and count new blocks in the old space.
   if (isLarger(metadata)) await context.mapper.reload(context.pool, table);

@@ -53,19 +53,19 @@ export function storeOptions(root: string, options: readonly string[]): void {
   writeJsonFile(join(root, "storage-options.json"), { "storage-opts": options });
 }
 
-/** Keeps the sizes that loopback files have grown to, in bytes, where they are larger than the graph knows; else the next start wonders. */
-export function storeGrownSizes(
-  root: string,
-  sizes: Record<"loopdatasize" | "loopmetadatasize", number | undefined>,
-): void {
+/**
+ * Keeps the sizes that the base device and the loopback files have grown to, or are about to, in bytes, where they are larger than the graph
+ * knows; else the next start wonders, or refuses the smaller size that it remembers.
+ */
+export function storeGrownSizes(root: string, sizes: Partial<Record<keyof typeof growingSizes, number>>): void {
   const file = readJsonFile(join(root, "storage-options.json"), schema);
   if (file === undefined) return; // the start that is to write it has not come so far
   const stored = splitStorageOptions(file["storage-opts"]);
   const before = storageOptionsFrom(stored);
   const kept = new Map(stored);
-  for (const key of ["loopdatasize", "loopmetadatasize"] as const) {
-    const bytes = sizes[key];
-    if (bytes !== undefined && bytes > before[growingSizes[key]]) kept.set(key, [String(bytes)]);
+  for (const [key, field] of Object.entries(growingSizes)) {
+    const bytes = sizes[key as keyof typeof growingSizes];
+    if (bytes !== undefined && bytes > before[field]) kept.set(key, [String(bytes)]);
   }
   if (joinOptions(kept).join("\n") !== joinOptions(stored).join("\n")) storeOptions(root, joinOptions(kept));
 }
