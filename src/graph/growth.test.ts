@@ -10,6 +10,7 @@ import { ThinMetadata } from "../thin/metadata.ts";
 import { checkMetadata } from "./testing/check-metadata.ts";
 import { poolState } from "./testing/pool-watch.ts";
 import { testGraph } from "./testing/test-graph.ts";
+import { inKernel } from "./testing/test-mapper.ts";
 
 const mebibyte = 2 ** 20;
 /** Fills quickly. */
@@ -178,3 +179,29 @@ test("writes that a full pool holds go on when it has grown, also while a snapsh
   await graph.stop();
   checkMetadata(join(graph.root, "devicemapper/metadata"));
 });
+
+test(
+  "a pool that ran out of metadata comes back by growing that",
+  { skip: inKernel && "the kernel asks for a check" },
+  async (t) => {
+    const graph = testGraph(t);
+    if (graph === undefined) return;
+    const set = await graph.open({ storageOptions: [...tiny, "dm.loopmetadatasize=4M"] });
+    const { mapper } = graph;
+    await assert.rejects(async () => {
+      for (let id = 1000; id < 3000; id++) await mapper.message(set.poolName, `create_thin ${id}`);
+    });
+    const full = await poolState(mapper, set.poolName);
+    assert.deepEqual([full.mode, full.needsCheck], ["ro", false]);
+    await assert.rejects(set.create("a"), { code: "EROFS" });
+    await assert.rejects(set.growPool({ dataBytes: { addPercent: 10 } }), {
+      code: "EROFS",
+      message: /metadata is full, grow that/,
+    });
+    await set.growPool({ metadataBytes: { addPercent: 100 } });
+    assert.equal((await poolState(mapper, set.poolName)).mode, "rw");
+    await set.create("a");
+    await graph.stop();
+    checkMetadata(join(graph.root, "devicemapper/metadata"));
+  },
+);
