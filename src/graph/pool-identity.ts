@@ -13,10 +13,7 @@ import { mayHaveLostTransactions } from "./userspace-mark.ts";
  */
 export function requireSamePool(context: GraphContext, status: PoolStatus, found: Disagreement): void {
   requireBase(context, found.missingInPool);
-  const known = lastKnownTransaction(context);
-  if (known > status.transactionId + 1 && !mayHaveLostTransactions(context.root)) {
-    throw olderPool(context, status, known);
-  }
+  const known = requireNotOlder(context, status.transactionId);
   // With a file that cannot be read, the last transaction may be that file's; nothing is deleted then.
   if (!context.exclusivePool || found.damaged.size > 0) return;
   const newer = found.unknownInPool.filter(
@@ -31,13 +28,26 @@ export function requireSamePool(context: GraphContext, status: PoolStatus, found
   );
 }
 
+/**
+ * A pool may be one transaction behind the files, by a crash; in user space also more, by a power cut.
+ *
+ * @returns the last transaction that the files tell of
+ * @throws GraphError EFOREIGN
+ */
+export function requireNotOlder(context: GraphContext, transactionId: number): number {
+  const known = lastKnownTransaction(context);
+  if (known > transactionId + 1 && !mayHaveLostTransactions(context.root))
+    throw olderPool(context, transactionId, known);
+  return known;
+}
+
 /** An empty pool is not to take the place of one with devices. @throws GraphError EFOREIGN */
 export function requireNothingStored(context: GraphContext): void {
   requireBase(context, [...context.store.devices().devices.keys()]);
 }
 
 /** The refusal of a pool that lacks transactions which the graph's files tell of. */
-export function olderPool({ root, pool }: GraphContext, { transactionId }: PoolStatus, known: number): GraphError {
+export function olderPool({ root, pool }: GraphContext, transactionId: number, known: number): GraphError {
   return new GraphError(
     "EFOREIGN",
     `Cannot go on with '${root}': its files are at transaction ${known}, but pool ${pool} is only at ${transactionId}: the pool is older than the ` +

@@ -29,7 +29,8 @@ export function parsePoolStatus(pool: string, line: string): PoolStatus {
   if (target !== "thin-pool" || metadataBlocks === null || dataBlocks === null) {
     throw new GraphError(
       "EIO",
-      `Cannot use pool ${pool}: its status is '${line.trim()}'. The log of its engine says more`,
+      `Cannot use pool ${pool}: its status is '${line.trim()}'. The kernel's log (dmesg), or that of its engine, says why. Shut down (mica shutdown), ` +
+        "then check and repair its metadata: thin_check and thin_repair, or lvconvert --repair for LVM's pool",
     );
   }
   return {

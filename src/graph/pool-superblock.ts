@@ -5,7 +5,7 @@ import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
 
 /** What is at the start of a metadata device that can be started: a pool, or nothing yet. */
-export type StoredPool = { blockSizeBytes: number } | "nothing";
+export type StoredPool = { blockSizeBytes: number; transactionId: number } | "nothing";
 
 /**
  * Looks at a metadata device before a pool is started on it, so that what is refused is refused before anything is changed.
@@ -38,7 +38,7 @@ export function inspectMetadata(context: Pick<GraphContext, "root">, path: strin
       `Cannot start the pool of '${root}': the superblock of its metadata in '${path}' cannot be used: ${fault}. ${repair(path)}`,
     );
   }
-  const { needsCheck, dataBlockSizeSectors } = readSuperblock(block);
+  const { needsCheck, dataBlockSizeSectors, transactionId } = readSuperblock(block);
   if (needsCheck) {
     throw new GraphError(
       "EROFS",
@@ -46,7 +46,7 @@ export function inspectMetadata(context: Pick<GraphContext, "root">, path: strin
         `Run thin_check --clear-needs-check-flag ${path}. Where that finds damage: ${repair(path)}`,
     );
   }
-  return { blockSizeBytes: dataBlockSizeSectors * 512 };
+  return { blockSizeBytes: dataBlockSizeSectors * 512, transactionId };
 }
 
 function repair(path: string): string {

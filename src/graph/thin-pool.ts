@@ -6,7 +6,7 @@ import { GraphError } from "./graph-error.ts";
 import { holdForKernel, type Held } from "./hold-for-kernel.ts";
 import { poolDevices, preparePoolDevices, runningPoolDevices } from "./pool-devices.ts";
 import { requireWritable } from "./pool-health.ts";
-import { requireNothingStored } from "./pool-identity.ts";
+import { requireNothingStored, requireNotOlder } from "./pool-identity.ts";
 import { parsePoolStatus, type PoolStatus } from "./pool-status.ts";
 import { inspectMetadata } from "./pool-superblock.ts";
 import { humanSize } from "./size.ts";
@@ -37,6 +37,7 @@ export async function ensurePool(context: GraphContext): Promise<"started" | "ru
   const devices = poolDevices(context);
   const stored = inspectMetadata(context, devices.metadata.file ?? devices.metadata.path);
   if (stored === "nothing") requireNothingStored(context);
+  else requireNotOlder(context, stored.transactionId);
   const blockBytes = stored === "nothing" ? options.blockSizeBytes : stored.blockSizeBytes;
   refuseOtherBlockSize(context, blockBytes);
   await startPool(context, { dataBytes, blockBytes });

@@ -6,6 +6,7 @@ import { maxDeviceId, type DeviceMetadata } from "./device-metadata.ts";
 import { baseId } from "./device-names.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
+import type { Durability } from "./json-file.ts";
 import type { PoolStatus } from "./pool-status.ts";
 import { olderPool, requireSamePool } from "./pool-identity.ts";
 import { findDisagreement, reconcile } from "./reconcile.ts";
@@ -44,7 +45,7 @@ export class Transactions {
     const status = await this.#begin();
     const open = this.#open(status, id, metadata.deviceId);
     await this.#deleteFromPool(metadata.deviceId, "with the next commit");
-    this.#context.store.removeDevice(id);
+    this.#context.store.removeDevice(id, this.#durability);
     this.#step(`device ${id} is out of the files`);
     await this.#commit(status, open);
   }
@@ -73,7 +74,8 @@ export class Transactions {
     if (open.openTransactionId === status.transactionId + 1) {
       await this.#undo(open, status);
     } else {
-      if (!mayHaveLostTransactions(this.#context.root)) throw olderPool(this.#context, status, open.openTransactionId);
+      if (!mayHaveLostTransactions(this.#context.root))
+        throw olderPool(this.#context, status.transactionId, open.openTransactionId);
       // The pool has lost more than the last change: a power cut took what it had not yet written.
       this.#context.log(
         "warn",
@@ -99,7 +101,7 @@ export class Transactions {
       this.#context.log("info", `undoing a change of device ${id} (${open.deviceId}) that was not completed`);
       await this.#resume(id);
       await this.#deleteFromPool(open.deviceId);
-      if (stored?.deviceId === open.deviceId) this.#context.store.removeDevice(id);
+      if (stored?.deviceId === open.deviceId) this.#context.store.removeDevice(id, this.#durability);
     }
   }
 
@@ -272,7 +274,12 @@ export class Transactions {
   }
 
   #writeTransaction(open: TransactionMetadata): void {
-    this.#context.store.writeTransaction(open, this.#context.exclusivePool ? "not-durable" : "durable");
+    this.#context.store.writeTransaction(open, this.#durability);
+  }
+
+  /** Of files that are compared with the pool when that is started: what a power cut takes, or brings back, is put right then. */
+  get #durability(): Durability {
+    return this.#context.exclusivePool ? "not-durable" : "durable";
   }
 
   #step(what: string): void {

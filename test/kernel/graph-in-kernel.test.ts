@@ -13,9 +13,12 @@ const files = [
   "growth",
   "lingering",
   "reconcile",
+  "refusals",
   "removal",
   "transactions",
 ].map(graph);
+
+const disk = "scratch_disk graphs 8G; export TMPDIR=$SCRATCH/graphs";
 
 suite("the graph on the kernel's device mapper", { skip: missingForUserModeLinux() ?? false }, () => {
   test("does what it does in user space", async (t) => {
@@ -27,9 +30,19 @@ suite("the graph on the kernel's device mapper", { skip: missingForUserModeLinux
         "src/graph/testing/create-child.ts": "create-child",
       },
       // thin_check reads with O_DIRECT, which tmpfs has not.
-      prelude: "scratch_disk graphs 8G; export TMPDIR=$SCRATCH/graphs",
+      prelude: disk,
       mebibytes: 3072,
       timeoutMs: 600_000,
+    });
+  });
+
+  test("and what only the kernel has: pools of others, and the other device mapper beside it", async (t) => {
+    await runSuiteInKernel(t, {
+      files: ["test/kernel/graph-pools.in-kernel.ts"],
+      modules: [...thinPoolModules, "fuse"],
+      prelude: disk,
+      mebibytes: 2048,
+      timeoutMs: 300_000,
     });
   });
 });
