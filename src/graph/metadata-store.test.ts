@@ -33,8 +33,8 @@ test("what is written is read, by this process and others", (t) => {
   assert.deepEqual(other.device("a"), device);
   other.writeDevice("a", { ...device, deleted: true });
   assert.deepEqual(one.device("a"), { ...device, deleted: true });
-  other.removeDevice("a");
-  other.removeDevice("a");
+  other.removeDevice("a", "not-durable");
+  other.removeDevice("a", "durable");
   assert.equal(one.device("a"), undefined);
   assert.equal(one.deviceSet(), undefined);
   assert.equal(one.transaction(), undefined);

@@ -5,7 +5,7 @@ import { errorCode } from "../linux/system-error.ts";
 import { deviceMetadataSchema, deviceMetadataToJson, type DeviceMetadata } from "./device-metadata.ts";
 import { reservedNames } from "./device-names.ts";
 import { deviceSetMetadataSchema, deviceSetMetadataToJson, type DeviceSetMetadata } from "./device-set-metadata.ts";
-import { readJsonFile, temporaryPrefix, writeJsonFile, type Durability } from "./json-file.ts";
+import { readJsonFile, syncFolder, temporaryPrefix, writeJsonFile, type Durability } from "./json-file.ts";
 import {
   transactionMetadataSchema,
   transactionMetadataToJson,
@@ -49,14 +49,20 @@ export class MetadataStore {
     this.#write(id, metadata, deviceMetadataToJson(metadata), "durable");
   }
 
-  /** No error if it is gone already. Not synced: a file that a power cut brings back is one without a device in the pool. */
-  removeDevice(id: string): void {
+  /**
+   * No error if it is gone already.
+   *
+   * @param durability where the pool is the graph's alone, it need not be durable: a file that a power cut brings back is one without a
+   *   device in the pool, and goes when the pool is started. A pool of others may run before anyone compares
+   */
+  removeDevice(id: string, durability: Durability): void {
     this.#cache.delete(id);
     try {
       unlinkSync(join(this.folder, id));
     } catch (error) {
       if (errorCode(error) !== "ENOENT") throw error;
     }
+    if (durability === "durable") syncFolder(this.folder);
   }
 
   /** Reads all devices; one that cannot be read does not hide the others. */

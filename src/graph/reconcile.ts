@@ -42,7 +42,7 @@ export async function reconcile(
   }
   for (const id of missingInPool) {
     context.log("warn", `device ${id} is not in the pool: its file is removed`);
-    context.store.removeDevice(id);
+    context.store.removeDevice(id, context.exclusivePool ? "not-durable" : "durable");
   }
   if (!context.exclusivePool) return;
   for (const { id: deviceId } of unknownInPool) {
