@@ -6,6 +6,7 @@ import type { GraphContext } from "../../graph/graph-context.ts";
 import type { GraphOptions } from "../../graph/graph-options.ts";
 import { openDeviceSet } from "../../graph/graph.ts";
 import { findDisagreement } from "../../graph/reconcile.ts";
+import { refuseRunningDocker } from "../../graph/refuse-running-docker.ts";
 import { poolStatus } from "../../graph/thin-pool.ts";
 import { effectiveOptions } from "../../graph/stored-options.ts";
 import { openImageStore } from "../../image/image-store.ts";
@@ -46,6 +47,7 @@ export interface OpenedDockerGraph extends AdoptedRecords {
  */
 export async function openDockerGraph(path: string, options: OpenDockerOptions = {}): Promise<OpenedDockerGraph> {
   const graph = readDockerGraph(path);
+  refuseRunningDocker(graph.graphRoot);
   const forRoot: GraphOptions = { ...options, root: graph.graphRoot };
   const { options: storage } = effectiveOptions(graph.graphRoot, options.storageOptions ?? []);
   const { context } = await assembleGraph(graph.graphRoot, storage, forRoot);
