@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -6,7 +7,8 @@ import { deviceNumber } from "../../linux/device-path.ts";
 import { readAt, whetherHeld } from "../compliance/device-mapper-setup.ts";
 import { runProgram } from "../compliance/run-program.ts";
 import { kernelDeviceMapper } from "./kernel-device-mapper.ts";
-import { SnapshotLock } from "./snapshot-record.ts";
+import { KernelDevices } from "./kernel-devices.ts";
+import { readMetadata } from "./pool-metadata.ts";
 import { cannotRun, KernelTestPool } from "./test-pool.ts";
 
 async function dmsetup(...parameters: string[]): Promise<string> {
@@ -135,35 +137,49 @@ describe("what only the kernel's device mapper does", { skip: cannotRun }, () =>
     const root = await held();
     await mapper.message("pool", "create_thin 5");
     assert.equal((await mapper.usage("pool")).devices.length, 2);
-    // Nor is it taken for ours because we once died with one.
-    const lock = await SnapshotLock.take("pool");
-    lock.record = { transactionId: 0, held: { root: 1, time: 0 } };
-    lock.release();
     assert.equal((await mapper.thinDevices("pool")).length, 2);
     assert.equal((await mapper.locate("pool", 1, 0)).dataBlock, undefined);
     assert.deepEqual(await mapper.checkMetadata("pool"), []);
     assert.equal(await held(), root);
-    assert.equal((await mapper.info("pool"))?.suspended, false);
     await mapper.message("pool", "release_metadata_snap");
     await mapper.message("pool", "delete 5");
     assert.equal((await mapper.thinDevices("pool")).length, 1);
   });
 
-  test("the metadata snapshot of a process of ours that was killed is released by the next", async () => {
+  test("metadata that change during every reading are read while the pool is suspended", async () => {
+    const suspensions: boolean[] = [];
+    const pools = new KernelDevices({ deferredRemoval: true });
+    let id = 10;
+    const found = await readMetadata(pools, "pool", (view) => {
+      const ids = [...view.details()].map((device) => device.id);
+      const suspended = /SUSPENDED/.test(execFileSync("dmsetup", ["info", "pool"], { encoding: "utf8" }));
+      suspensions.push(suspended);
+      if (!suspended) execFileSync("dmsetup", ["message", "pool", "0", `create_thin ${id++}`]);
+      return ids;
+    });
+    assert.deepEqual(suspensions, [false, false, false, true]);
+    assert.deepEqual(found, [1, 10, 11, 12]);
+    assert.equal((await mapper.info("pool"))?.suspended, false);
+    while (--id >= 10) await mapper.message("pool", `delete ${id}`);
+  });
+
+  test("a pool that a process of ours left suspended is resumed by the next; one that another program suspended is not", async () => {
     // Bundled, where these tests are, to run in another kernel.
     const bundled = import.meta.url.endsWith(".mjs");
     const program = fileURLToPath(new URL(bundled ? "./die-reading.mjs" : "./testing/die-reading.ts", import.meta.url));
-    await runProgram(process.execPath, ...(bundled ? [] : ["--import", "tsx"]), program, "pool");
-    assert.match((await mapper.status("pool")).split(" ")[6], /^\d+$/, "it left one");
-    assert.equal((await mapper.usage("pool")).devices.length, 1);
-    assert.equal((await mapper.status("pool")).split(" ")[6], "-");
-    // Or it died before it could note where it is.
-    const lock = await SnapshotLock.take("pool");
-    lock.record = { transactionId: 0, held: undefined };
-    await mapper.message("pool", "reserve_metadata_snap");
-    lock.release();
+    await runProgram(process.execPath, ...(bundled ? [] : ["--import", "tsx"]), program, "pool", "20");
+    const isSuspended = async (): Promise<boolean> => (await mapper.info("pool"))!.suspended;
+    assert.equal(await isSuspended(), true, "it left it so");
+    assert.deepEqual(
+      (await mapper.thinDevices("pool")).map(({ id }) => id),
+      [1, 20, 21, 22],
+    );
+    assert.equal(await isSuspended(), false);
+    for (const id of [20, 21, 22]) await mapper.message("pool", `delete ${id}`);
+    await mapper.suspend("pool");
     assert.equal((await mapper.thinDevices("pool")).length, 1);
-    assert.equal((await mapper.status("pool")).split(" ")[6], "-");
+    assert.equal(await isSuspended(), true);
+    await mapper.resume("pool");
   });
 
   test("a pool whose metadata cannot be written says so, and can be removed", async () => {

@@ -14,7 +14,7 @@ import { sharers } from "../../metadata-tools/owners.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
 import type { BlockLocation, DeviceInfo, DeviceMapper, PoolUsage, ThinDeviceDetails } from "../device-mapper.ts";
 import { requireDeviceName, unknownDevice } from "../device-name.ts";
-import { checkPool, readMetadata } from "./pool-metadata.ts";
+import { checkPool, readMetadata, recoverReading } from "./pool-metadata.ts";
 import { refused, refusedMessage, requireCommitted } from "./refusals.ts";
 import { deviceInfo, isThin, nodePath, seenDevice, type SeenThinDevice } from "./seen-device.ts";
 import { ourUuid, planTable, requireSameDevice, type TablePlan } from "./table-plan.ts";
@@ -54,6 +54,7 @@ export class KernelDevices implements DeviceMapper {
   async create(name: string, table: string): Promise<void> {
     requireDeviceName(name);
     const plan = await this.#plan(name, table);
+    if (plan.pool !== undefined) await this.recover(plan.pool);
     await this.#announce(name, plan);
     try {
       await devmapper("reload", { name, target: plan }, nothing);
@@ -136,10 +137,15 @@ export class KernelDevices implements DeviceMapper {
   }
 
   async status(name: string): Promise<string> {
-    // Without noFlush the kernel would commit first; it does so every second anyway, and after each message.
+    // Without noFlush the pool would commit first; it does so every second anyway, and after each message.
     const device = await devmapper("status", { name, noFlush: true }, seenDevice);
     if (!isThin(device)) throw unknownDevice(name);
     return device.target.line;
+  }
+
+  /** What a pool has not committed yet is committed; nothing happens to a pool that cannot. */
+  async commit(pool: string): Promise<void> {
+    await devmapper("status", { name: pool }, nothing);
   }
 
   async table(name: string): Promise<string> {
@@ -207,6 +213,10 @@ export class KernelDevices implements DeviceMapper {
 
   checkMetadata(pool: string): Promise<string[]> {
     return checkPool(this, pool);
+  }
+
+  recover(pool: string): Promise<void> {
+    return recoverReading(this, pool);
   }
 
   #plan(name: string, table: string): Promise<TablePlan> {

@@ -22,6 +22,8 @@ export interface TablePlan {
   type: "thin-pool" | "thin";
   parameters: string;
   uuid: string;
+  /** The pool of a thin device, where the table names it. */
+  pool: string | undefined;
   /**
    * Refuses devices that other mapped devices stand on: the kernel would let two pools write to the same data device.
    *
@@ -44,7 +46,15 @@ export async function planTable(table: string, poolNumber: (pool: string) => Pro
   // The kernel lets one thin device be active under several names, and two file systems ruin each other on it. No two devices
   // may have the same UUID, though.
   const uuid = `${ourUuid}${numbers}-${deviceId}`;
-  return { sectors, type: "thin", parameters, uuid, requireFreeDevices: () => undefined, suspicion: () => undefined };
+  return {
+    sectors,
+    type: "thin",
+    parameters,
+    uuid,
+    pool: isNumber(pool) ? undefined : pool,
+    requireFreeDevices: () => undefined,
+    suspicion: () => undefined,
+  };
 }
 
 /**
@@ -76,6 +86,7 @@ function planPool(table: ThinPoolTable): TablePlan {
     type: "thin-pool",
     parameters,
     uuid: `${ourUuid}pool-${randomUUID()}`,
+    pool: undefined,
     requireFreeDevices() {
       for (const device of [table.metadataDevice, table.dataDevice]) {
         const holder = holderNames(isNumber(device) ? device : deviceNumber(device)).at(0);
