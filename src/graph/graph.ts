@@ -9,7 +9,6 @@ import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
 import type { GraphOptions } from "./graph-options.ts";
 import { completeGrowth } from "./growth.ts";
-import { releaseLeftSnapshot } from "./left-snapshot.ts";
 import { migrateSingleFile } from "./migrate-single-file.ts";
 import { ensureMonitor } from "./monitor-process.ts";
 import { requireSamePool } from "./pool-identity.ts";
@@ -123,7 +122,6 @@ async function startPool({ context, transactions }: DeviceSetParts): Promise<"st
 async function compareWithPool({ context, transactions, deferred }: DeviceSetParts): Promise<void> {
   const [status, found] = [await poolStatus(context), await findDisagreement(context)];
   requireSamePool(context, status, found);
-  await releaseLeftSnapshot(context);
   const changed = await transactions.recover(status);
   await reconcile(context, changed ? await findDisagreement(context) : found);
   if (context.mapper.kind === "kernel") clearUserspaceMark(context.root);
