@@ -117,4 +117,9 @@ export interface DeviceMapper {
   locate(pool: string, id: number, block: number): Promise<BlockLocation>;
   /** Checks the pool's metadata as committed: problems found, none when it is clean. */
   checkMetadata(pool: string): Promise<string[]>;
+  /**
+   * Takes back what processes that were killed while they looked at the pool's metadata left: it may be suspended. Costs next to nothing when there
+   * is nothing; none when there is no such pool. To be called before a pool that may have been in use is relied on.
+   */
+  recover(pool: string): Promise<void>;
 }

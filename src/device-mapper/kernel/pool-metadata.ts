@@ -1,4 +1,4 @@
-import { blockDevicePath } from "../../linux/device-path.ts";
+import { blockDevicePath, deviceNumber, readSysfs } from "../../linux/device-path.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import { check } from "../../metadata-tools/check.ts";
 import type { BlockFile } from "../../persistent-data/block-file.ts";
@@ -27,9 +27,13 @@ export function readMetadata<T>(mapper: Pools, pool: string, read: (view: Metada
   return readCommitted(mapper, pool, (file) => read(new MetadataView(file)));
 }
 
-/** Checks a running pool's metadata, space maps too. */
-export function checkPool(mapper: Pools, pool: string): Promise<string[]> {
-  return readCommitted(mapper, pool, check);
+/**
+ * Checks a running pool's metadata, space maps too. What is found wrong while the pool is used is looked at again with the pool suspended: a
+ * commit in the midst of writes has blocks that are allocated already, and mapped only when their data are written.
+ */
+export async function checkPool(mapper: Pools, pool: string): Promise<string[]> {
+  const problems = await readCommitted(mapper, pool, check);
+  return problems.length === 0 ? problems : translated(readSuspended(mapper, pool, check));
 }
 
 /** Resumes a pool that a process of ours had suspended when it was killed. */
@@ -47,24 +51,33 @@ export async function recoverReading(mapper: Pools, pool: string): Promise<void>
 
 /**
  * Reads what a pool committed last. What a committed superblock reaches is not written again before the next superblock is: so what was
- * read between two looks at the same superblock was all there at one moment.
+ * read while the device was not written to was all there at one moment. (The superblock alone would not tell: two commits can bring back
+ * the very same one, over other contents.)
  *
  * A metadata snapshot (`reserve_metadata_snap`) would be the kernel's own way, but it is not safe from a power cut: the kernel changes the
  * superblock's held root outside of the commit that counts the blocks it holds (dm-thin-metadata.c), and the first flush of that commit writes
  * it. The power gone right then, the pool loses metadata blocks; or it has a held root that nobody counts, whose release frees the live trees.
  */
-async function readCommitted<T>(mapper: Pools, pool: string, read: (file: BlockFile) => T): Promise<T> {
-  try {
-    await recoverReading(mapper, pool);
-    const place = await findMetadata(mapper, pool);
-    if (!place.suspended) {
-      await mapper.commit(pool);
-      for (let attempt = 0; attempt < readingAttempts; attempt++) {
-        const found = readUnchanged(place.path, read);
-        if (found !== "changed meanwhile") return found.result;
-      }
+function readCommitted<T>(mapper: Pools, pool: string, read: (file: BlockFile) => T): Promise<T> {
+  return translated(readUnchangedOrSuspended(mapper, pool, read));
+}
+
+async function readUnchangedOrSuspended<T>(mapper: Pools, pool: string, read: (file: BlockFile) => T): Promise<T> {
+  await recoverReading(mapper, pool);
+  const place = await findMetadata(mapper, pool);
+  if (!place.suspended) {
+    await mapper.commit(pool);
+    for (let attempt = 0; attempt < readingAttempts; attempt++) {
+      const found = readUnchanged(place.path, read);
+      if (found !== "changed meanwhile") return found.result;
     }
-    return await readSuspended(mapper, pool, read);
+  }
+  return readSuspended(mapper, pool, read);
+}
+
+async function translated<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
   } catch (error) {
     if (error instanceof DeviceMapperError || !(error instanceof Error)) throw error;
     throw new DeviceMapperError(errorCode(error) ?? "EIO", error.message);
@@ -73,7 +86,8 @@ async function readCommitted<T>(mapper: Pools, pool: string, read: (file: BlockF
 
 function readUnchanged<T>(path: string, read: (file: BlockFile) => T): { result: T } | "changed meanwhile" {
   const superblock = withFile(path, readSuperblockBytes);
-  const isChanged = (): boolean => !withFile(path, readSuperblockBytes).equals(superblock);
+  const writes = writesTo(path);
+  const isChanged = (): boolean => writesTo(path) !== writes || !withFile(path, readSuperblockBytes).equals(superblock);
   try {
     const result = withFile(path, read);
     return isChanged() ? "changed meanwhile" : { result };
@@ -116,6 +130,12 @@ async function findMetadata(mapper: Pools, pool: string): Promise<{ path: string
     );
   }
   return { path, suspended: info.suspended };
+}
+
+/** Writes that a block device has done; the kernel counts none where its `iostats` are off. */
+function writesTo(path: string): string | undefined {
+  // Documentation/block/stat.rst: reads, merged, sectors, ticks, writes, …
+  return readSysfs(`/sys/dev/block/${deviceNumber(path)}/stat`)?.split(/\s+/)[4];
 }
 
 function readSuperblockBytes(file: BlockFile): Buffer {

@@ -181,10 +181,11 @@ export class UserspaceDevices implements DeviceMapper {
   async list(): Promise<DeviceInfo[]> {
     const devices: DeviceInfo[] = [];
     for (const pool of poolNames(this.runDir)) {
-      const volumes = JSON.parse(await this.#send(pool, "list")) as VolumeInfo[];
-      const paths = poolPaths(this.runDir, pool);
-      devices.push(await this.#poolInfo(paths, volumes));
-      for (const volume of volumes) devices.push(await this.#thinInfo(paths, volume));
+      try {
+        devices.push(...(await this.#listPool(pool)));
+      } catch (error) {
+        if (errorCode(error) !== "ENXIO") throw error; // it went meanwhile
+      }
     }
     return devices;
   }
@@ -228,6 +229,19 @@ export class UserspaceDevices implements DeviceMapper {
       await syncMountedDevice(major, minor);
     }
     await syncDevice(device);
+  }
+
+  recover(): Promise<void> {
+    // Its engine looks at the metadata itself, and what starts another engine puts everything right.
+    return Promise.resolve();
+  }
+
+  async #listPool(pool: string): Promise<DeviceInfo[]> {
+    const volumes = JSON.parse(await this.#send(pool, "list")) as VolumeInfo[];
+    const paths = poolPaths(this.runDir, pool);
+    const devices = [await this.#poolInfo(paths, volumes)];
+    for (const volume of volumes) devices.push(await this.#thinInfo(paths, volume));
+    return devices;
   }
 
   async #poolInfo(paths: PoolPaths, known?: VolumeInfo[]): Promise<DeviceInfo> {
