@@ -41,7 +41,7 @@ async function makeGraph(name: string): Promise<void> {
     const recipe = (file: string): string => readFileSync(packageFile(`scripts/docker-graphs/${file}.sh`), "utf8");
     const output = await runInUserModeLinux(
       [`export DESCRIBE=${describe}`, dockerFunctions, recipe("common"), recipe(name)].join("\n"),
-      { modules: thinPoolModules, mebibytes: 3072, timeoutMs: 600_000, output: out },
+      { modules: thinPoolModules, mebibytes: 3072, timeoutMs: 1_800_000, output: out },
     );
     process.stdout.write(output);
     const target = packageFile(`test/fixtures/docker-20.10-${name}`);
