@@ -15,6 +15,7 @@ import { smallSizes, testGraph, type TestGraph } from "./testing/test-graph.ts";
 import { interceptMapper } from "./testing/test-mapper.ts";
 
 const mebibyte = 2 ** 20;
+const tiny = ["dm.basesize=128M", "dm.loopdatasize=256M", "dm.loopmetadatasize=2M"];
 
 /** A block device: loop on a sparse file, detached after the test. */
 function blockDevice(t: TestContext, graph: TestGraph, name: string, bytes: number): string {
@@ -117,7 +118,7 @@ test("one device and one file make a pool too", async (t) => {
 test("a pool that asks for a check, or whose superblock is damaged, is refused with what to do", async (t) => {
   const graph = testGraph(t);
   if (graph === undefined) return;
-  await (await graph.open()).create("a");
+  await (await graph.open({ storageOptions: tiny })).create("a");
   await graph.stop();
   const path = join(graph.root, "devicemapper/metadata");
   const whole = readFileSync(path);
@@ -147,7 +148,7 @@ test("a pool that asks for a check, or whose superblock is damaged, is refused w
 test("a pool that is older than the graph's files, and files that are older than the pool, are refused", async (t) => {
   const graph = testGraph(t);
   if (graph === undefined) return;
-  await (await graph.open()).create("a");
+  await (await graph.open({ storageOptions: tiny })).create("a");
   await graph.stop();
   const pool = join(graph.root, "devicemapper/metadata");
   const files = join(graph.root, "metadata");

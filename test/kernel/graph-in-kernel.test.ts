@@ -36,9 +36,9 @@ suite("the graph on the kernel's device mapper", { skip: missingForUserModeLinux
     });
   });
 
-  test("and what only the kernel has: pools of others, and the other device mapper beside it", async (t) => {
+  test("and what only the kernel has: pools of others, LVM, and the other device mapper beside it", async (t) => {
     await runSuiteInKernel(t, {
-      files: ["test/kernel/graph-pools.in-kernel.ts"],
+      files: ["test/kernel/graph-pools.in-kernel.ts", "test/kernel/direct-lvm.in-kernel.ts"],
       modules: [...thinPoolModules, "fuse"],
       prelude: disk,
       mebibytes: 2048,
