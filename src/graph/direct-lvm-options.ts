@@ -36,7 +36,7 @@ export function directLvmOptions(given: ReadonlyMap<string, string>): DirectLvmO
   if (!keys.some((key) => given.has(key))) return undefined;
   const share = (key: string, otherwise: number, most: number) => {
     const value = given.get(key);
-    return value === undefined ? otherwise : optionValues.integer(`dm.${key}`, value, { least: 0, most });
+    return value === undefined ? otherwise : optionValues.integer({ least: 0, most })(`dm.${key}`, value);
   };
   const force = given.get("directlvm_device_force");
   const options: DirectLvmOptions = {

@@ -11,77 +11,54 @@ const kibibyte = 2 ** 10;
 /** Options that may be given several times; of the others the last one counts. */
 const repeatable = new Set(["mkfsarg"]);
 
+/** A value that goes into one field as it was read. */
+function into<K extends keyof Draft>(field: K, read: (key: string, value: string) => Draft[K]): Reader {
+  return (draft, value, key) => {
+    draft[field] = read(key, value);
+  };
+}
+
+/** Those of direct-lvm are read together, where all of them are known. */
+function withOthers(): void {
+  // nothing to do
+}
+
 /** Every option by its key without `dm.`, with how its value is read. */
 const readers: Record<string, Reader> = {
-  thinpooldev: (draft, value, key) => {
-    draft.thinPoolDevice = optionValues.text(key, value).replace(/^\/dev\/mapper\//, "");
-  },
-  basesize: (draft, value, key) => {
-    draft.baseSizeBytes = optionValues.size(key, value);
-  },
-  loopdatasize: (draft, value, key) => {
-    draft.loopDataSizeBytes = optionValues.size(key, value);
-  },
-  loopmetadatasize: (draft, value, key) => {
-    draft.loopMetadataSizeBytes = optionValues.size(key, value);
-  },
-  fs: (draft, value, key) => {
-    draft.fileSystem = optionValues.oneOf(key, value, ["ext4", "xfs"]);
-  },
+  thinpooldev: into("thinPoolDevice", (key, value) => optionValues.text(key, value).replace(/^\/dev\/mapper\//, "")),
+  basesize: into("baseSizeBytes", optionValues.size),
+  loopdatasize: into("loopDataSizeBytes", optionValues.size),
+  loopmetadatasize: into("loopMetadataSizeBytes", optionValues.size),
+  fs: into("fileSystem", (key, value) => optionValues.oneOf(key, value, ["ext4", "xfs"])),
   mkfsarg: (draft, value, key) => {
     draft.mkfsArguments.push(optionValues.text(key, value));
   },
-  mountopt: (draft, value) => {
-    draft.mountOptions = value;
-  },
-  datadev: (draft, value, key) => {
-    draft.dataDevice = optionValues.text(key, value);
-  },
-  metadatadev: (draft, value, key) => {
-    draft.metadataDevice = optionValues.text(key, value);
-  },
-  blocksize: (draft, value, key) => {
-    const bytes = optionValues.size(key, value);
-    // The limits of dm-thin (thin-provisioning.rst): 64 KiB to 1 GiB in steps of 64 KiB.
-    if (bytes % (64 * kibibyte) !== 0 || bytes > gibibyte) {
-      throw invalid(key, value, "a pool's blocks have 64K to 1G, in steps of 64K");
-    }
-    draft.blockSizeBytes = bytes;
-  },
-  blkdiscard: (draft, value, key) => {
-    draft.blkDiscard = optionValues.boolean(key, value);
-  },
-  override_udev_sync_check: (draft, value, key) => {
-    draft.overrideUdevSyncCheck = optionValues.boolean(key, value);
-  },
-  use_deferred_removal: (draft, value, key) => {
-    draft.useDeferredRemoval = optionValues.boolean(key, value);
-  },
-  use_deferred_deletion: (draft, value, key) => {
-    draft.useDeferredDeletion = optionValues.boolean(key, value);
-  },
-  min_free_space: (draft, value, key) => {
-    draft.minFreeSpacePercent = optionValues.percentage(key, value);
-  },
-  xfs_nospace_max_retries: (draft, value, key) => {
-    draft.xfsNospaceMaxRetries = optionValues.integer(key, value, { least: -1, most: 2 ** 31 - 1 });
-  },
-  libdm_log_level: (draft, value, key) => {
-    draft.libdmLogLevel = optionValues.integer(key, value, { least: 2, most: 7 });
-  },
+  mountopt: into("mountOptions", (_, value) => value),
+  datadev: into("dataDevice", optionValues.text),
+  metadatadev: into("metadataDevice", optionValues.text),
+  blocksize: into("blockSizeBytes", poolBlockSize),
+  blkdiscard: into("blkDiscard", optionValues.boolean),
+  override_udev_sync_check: into("overrideUdevSyncCheck", optionValues.boolean),
+  use_deferred_removal: into("useDeferredRemoval", optionValues.boolean),
+  use_deferred_deletion: into("useDeferredDeletion", optionValues.boolean),
+  min_free_space: into("minFreeSpacePercent", optionValues.percentage),
+  xfs_nospace_max_retries: into("xfsNospaceMaxRetries", optionValues.integer({ least: -1, most: 2 ** 31 - 1 })),
+  libdm_log_level: into("libdmLogLevel", optionValues.integer({ least: 2, most: 7 })),
   directlvm_device: (_, value, key) => {
     optionValues.text(key, value);
   },
-  directlvm_device_force: noReading,
-  thinp_percent: noReading,
-  thinp_metapercent: noReading,
-  thinp_autoextend_threshold: noReading,
-  thinp_autoextend_percent: noReading,
+  directlvm_device_force: withOthers,
+  thinp_percent: withOthers,
+  thinp_metapercent: withOthers,
+  thinp_autoextend_threshold: withOthers,
+  thinp_autoextend_percent: withOthers,
 };
 
-/** Those of direct-lvm are read together, where all of them are known. */
-function noReading(): void {
-  // nothing to do
+/** The limits of dm-thin (thin-provisioning.rst): 64 KiB to 1 GiB in steps of 64 KiB. */
+function poolBlockSize(key: string, value: string): number {
+  const bytes = optionValues.size(key, value);
+  if (bytes % (64 * kibibyte) === 0 && bytes <= gibibyte) return bytes;
+  throw invalid(key, value, "a pool's blocks have 64K to 1G, in steps of 64K");
 }
 
 /**
