@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { decideGrowth, type GrowthLimit } from "./autogrow.ts";
 import { parseAutogrow, storeAutogrow, type AutogrowSettings } from "./autogrow-policy.ts";
 import { checkMetadata } from "./testing/check-metadata.ts";
-import { fill, monitorBegun, monitorLog, monitorOf, poolState, until } from "./testing/pool-watch.ts";
+import { fill, monitorBegun, monitorLog, monitorOf, poolState, until, whileHeld } from "./testing/pool-watch.ts";
 import { testGraph } from "./testing/test-graph.ts";
 
 const mebibyte = 2 ** 20;
@@ -104,14 +104,18 @@ test("it stops at its ceiling, says so once, and goes on when that is raised", a
   await set.create("a");
   const filled = fill(join(await set.get("a"), "file"), 400);
   const size = () => statSync(join(graph.root, "devicemapper/data")).size;
-  await until("it is full at its ceiling", async () => {
-    const { totalDataBlocks, mode } = await poolState(graph.mapper, set.poolName);
-    return totalDataBlocks === 4800 && mode === "out_of_data_space";
+  await whileHeld(set, filled, async () => {
+    await until("it is full at its ceiling", async () => {
+      const { totalDataBlocks, mode } = await poolState(graph.mapper, set.poolName);
+      return totalDataBlocks === 4800 && mode === "out_of_data_space";
+    });
+    assert.equal(size(), 300 * mebibyte);
+    await until("the monitor said so", () =>
+      monitorLog(graph.mapper, set.poolName).includes("its ceiling is 314.6 MB"),
+    );
+    const policy = await set.setAutogrow({ ceiling: "2G" });
+    assert.deepEqual(policy.data, { thresholdPercent: 80, step: { addPercent: 20 }, ceilingBytes: 2 ** 31 });
   });
-  assert.equal(size(), 300 * mebibyte);
-  await until("the monitor said so", () => monitorLog(graph.mapper, set.poolName).includes("its ceiling is 314.6 MB"));
-  const policy = await set.setAutogrow({ ceiling: "2G" });
-  assert.deepEqual(policy.data, { thresholdPercent: 80, step: { addPercent: 20 }, ceilingBytes: 2 ** 31 });
   assert.equal(await filled, 0);
   assert.equal(monitorLog(graph.mapper, set.poolName).split("its ceiling is").length, 2);
   await set.put("a");
@@ -142,3 +146,25 @@ test("settings are kept with the graph, can be turned off, and a damaged file ha
   await graph.stop();
   assert.ok(!existsSync(join(graph.runDir, `${set.poolName}.monitor.log`)));
 });
+
+test("shutdown ends a monitor that is only just starting", async (t) => {
+  const graph = testGraph(t);
+  if (graph === undefined) return;
+  for (let round = 0; round < 3; round++) {
+    await graph.open({ ...(round === 0 && { storageOptions: tiny }), autogrow: {} });
+    await graph.stop();
+    assert.deepEqual(processesNaming(graph.root), []);
+    assert.equal(monitorOf(graph.root), "none");
+  }
+});
+
+/** Other processes with a text in their command line. */
+function processesNaming(text: string): string[] {
+  return readdirSync("/proc").filter((name) => {
+    try {
+      return name !== String(process.pid) && readFileSync(`/proc/${name}/cmdline`, "utf8").includes(text);
+    } catch {
+      return false; // no process, or one that has ended
+    }
+  });
+}

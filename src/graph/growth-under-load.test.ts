@@ -4,13 +4,14 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { attachLoop, detachLoop } from "../linux/loop.ts";
+import type { DeviceMapper } from "../device-mapper/device-mapper.ts";
+import { attachLoop, detachLoop, loopsOf } from "../linux/loop.ts";
 import { mountAsync, unmountAsync } from "../linux/mount.ts";
 import { isMounted } from "../linux/mount-table.ts";
 import { openDeviceSet, shutdownGraph, type DeviceSet } from "./graph.ts";
 import { hostSpace } from "./host-space.ts";
 import { checkMetadata } from "./testing/check-metadata.ts";
-import { fill, monitorLog, monitorOf, poolState, until } from "./testing/pool-watch.ts";
+import { fill, monitorLog, monitorOf, poolState, until, whileHeld } from "./testing/pool-watch.ts";
 import { scratchFolder } from "./testing/scratch-folder.ts";
 import { testGraph } from "./testing/test-graph.ts";
 import { inKernel, testMapper } from "./testing/test-mapper.ts";
@@ -78,9 +79,15 @@ test("on loopback files it stops before the host's disk is full", async (t) => {
     t.skip("needs root, loop devices and FUSE, or the kernel's thin-pool target");
     return;
   }
+  const opened: DeviceSet[] = [];
   const folder = scratchFolder(t, async () => {
-    await shutdownGraph({ root, deviceMapper: mapper });
-    if (isMounted(host)) await unmountAsync(host);
+    try {
+      for (const set of opened) await set.close();
+      await shutdownGraph({ root, deviceMapper: mapper });
+    } finally {
+      if (isMounted(host)) await unmountAsync(host, { lazy: true });
+      for (const device of loopsOf(image)) detachLoop(device, { deferred: true });
+    }
   });
   const [host, image, run] = [join(folder, "host"), join(folder, "disk"), join(folder, "run")];
   const root = join(host, "graph");
@@ -89,28 +96,33 @@ test("on loopback files it stops before the host's disk is full", async (t) => {
   writeFileSync(image, "");
   truncateSync(image, 800 * mebibyte);
   execFileSync("mkfs.ext4", ["-q", "-m", "0", image], { env: environment });
-  const device = attachLoop(image);
-  await mountAsync(device, host, "ext4");
-  t.after(() => detachLoop(device, { deferred: true }));
+  await mountAsync(attachLoop(image), host, "ext4");
 
   const options = inKernel ? [...tiny, "dm.override_udev_sync_check=true"] : tiny;
   const set = await openDeviceSet({ root, deviceMapper: mapper, storageOptions: options });
+  opened.push(set);
+  await stopsBeforeTheHostIsFull(set, root, mapper);
+});
+
+async function stopsBeforeTheHostIsFull(set: DeviceSet, root: string, mapper: DeviceMapper): Promise<void> {
   await assert.rejects(set.growPool({ dataBytes: 2 ** 45, metadataBytes: 2 ** 28 }), {
     code: "ENOSPC",
     message: /cannot be that large/,
   });
   await set.create("a");
   const filled = fill(join(await set.get("a"), "file"), Math.floor((hostSpace(root).total * 0.9) / mebibyte));
-  const mayGrow = "would be more than 90% full";
-  await until("it is full", async () => (await poolState(mapper, set.poolName)).mode === "out_of_data_space");
-  await until("the monitor said why", () => monitorLog(mapper, set.poolName).includes(mayGrow));
-  const { used, total } = hostSpace(root);
-  assert.ok(used < total * 0.91, `the host's disk has ${used} of ${total} in use`);
-  assert.equal(monitorLog(mapper, set.poolName).split(mayGrow).length, 2);
-  // What it does not do by itself can be told.
-  await set.growPool({ dataBytes: { addBytes: 128 * mebibyte } });
+  await whileHeld(set, filled, async () => {
+    const mayGrow = "would be more than 90% full";
+    await until("it is full", async () => (await poolState(mapper, set.poolName)).mode === "out_of_data_space");
+    await until("the monitor said why", () => monitorLog(mapper, set.poolName).includes(mayGrow));
+    const { used, total } = hostSpace(root);
+    assert.ok(used < total * 0.91, `the host's disk has ${used} of ${total} in use`);
+    assert.equal(monitorLog(mapper, set.poolName).split(mayGrow).length, 2);
+    // What it does not do by itself can be told.
+    await set.growPool({ dataBytes: { addBytes: 128 * mebibyte } });
+  });
   assert.equal(await filled, 0);
   await set.put("a");
   await set.shutdown();
   checkMetadata(join(root, "devicemapper/metadata"));
-});
+}

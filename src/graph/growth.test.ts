@@ -4,11 +4,10 @@ import { once } from "node:events";
 import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { attachLoop, detachLoop, refreshLoopSize } from "../linux/loop.ts";
 import { ThinMetadata } from "../thin/metadata.ts";
 import { checkMetadata } from "./testing/check-metadata.ts";
-import { poolState } from "./testing/pool-watch.ts";
+import { poolState, until, whileHeld } from "./testing/pool-watch.ts";
 import { testGraph } from "./testing/test-graph.ts";
 import { inKernel } from "./testing/test-mapper.ts";
 
@@ -160,18 +159,15 @@ test("writes that a full pool holds go on when it has grown, also while a snapsh
   const file = join(await set.get("full"), "file");
   const dd = spawn("dd", ["if=/dev/zero", `of=${file}`, "bs=1M", "count=400", "oflag=direct", "status=none"]);
   const ended = once(dd, "exit");
-  let state = await poolState(graph.mapper, set.poolName);
-  for (let wait = 0; state.mode !== "out_of_data_space" && wait < 600; wait++) {
-    await sleep(50);
-    state = await poolState(graph.mapper, set.poolName);
-  }
-  assert.equal(state.mode, "out_of_data_space");
-  // It takes the graph's lock, and waits for the file system, which waits for space.
-  const snapshot = set.create("of-full", "full");
-  const other = await graph.open();
-  await other.growPool({ dataBytes: 1024 * mebibyte });
+  await whileHeld(set, ended, async () => {
+    await until("it is full", async () => (await poolState(graph.mapper, set.poolName)).mode === "out_of_data_space");
+    // It takes the graph's lock, and waits for the file system, which waits for space.
+    const snapshot = set.create("of-full", "full");
+    const other = await graph.open();
+    await other.growPool({ dataBytes: 1024 * mebibyte });
+    await snapshot;
+  });
   assert.deepEqual(await ended, [0, null]);
-  await snapshot;
   assert.equal(statSync(file).size, 400 * mebibyte);
   await set.put("full");
   assert.equal((await poolState(graph.mapper, set.poolName)).mode, "rw");

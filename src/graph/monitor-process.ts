@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { defaultRunDir } from "../block-device/pool-paths.ts";
@@ -12,7 +12,7 @@ import type { GraphContext } from "./graph-context.ts";
 const nodeFlags = ["--max-semi-space-size=1", "--max-old-space-size=64"];
 const endMs = 5000;
 
-/** What the monitor is told about its graph; its only argument, as JSON. */
+/** What the monitor is told about its graph; its only argument, as JSON. The root comes first: it is known by that. */
 export interface MonitorStart {
   root: string;
   deviceMapper: GraphContext["mapper"]["kind"];
@@ -59,23 +59,32 @@ function startMonitor(context: GraphContext, start: MonitorStart): void {
   }
 }
 
-/** Ends the pool's monitor, and waits for that. Only for who sees to it that it is not at work: alone on the graph, say. */
+/**
+ * Ends the pool's monitor, and waits for that; also one that is only just starting, and has no lock yet. Only for who sees to it that
+ * it is not at work: alone on the graph, say.
+ */
 export async function endMonitor(context: GraphContext): Promise<void> {
   for (const giveUpAt = performance.now() + endMs; performance.now() < giveUpAt; await sleep(5)) {
-    const monitor = context.locks.monitor();
-    if (monitor === "none") break;
-    if (monitor !== "unknown" && isMonitorOf(monitor, context.root)) kill(monitor);
+    const monitors = monitorsOf(context.root);
+    if (monitors.length === 0) break;
+    for (const pid of monitors) kill(pid);
   }
   if (context.exclusivePool) rmSync(logOf(context), { force: true });
 }
 
-/** A process's number may mean another one where the graph is shared between containers. */
-function isMonitorOf(pid: number, root: string): boolean {
+/** Ids of the processes that were started to watch this graph's pool. */
+function monitorsOf(root: string): number[] {
+  const beginning = `{"root":${JSON.stringify(root)},`; // see `MonitorStart`
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && argumentsOf(name).some((argument) => argument.startsWith(beginning)))
+    .map(Number);
+}
+
+function argumentsOf(pid: string): string[] {
   try {
-    const commandLine = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-    return commandLine.includes("monitor") && commandLine.includes(JSON.stringify(root));
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
   } catch {
-    return false;
+    return []; // it has ended
   }
 }
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DeviceMapper } from "../../device-mapper/device-mapper.ts";
 import { defaultRunDir } from "../../block-device/pool-paths.ts";
+import type { DeviceSet } from "../device-set.ts";
 import { GraphLocks } from "../graph-locks.ts";
 import { parsePoolStatus, type PoolStatus } from "../pool-status.ts";
 
@@ -31,6 +32,20 @@ export async function fill(file: string, mebibytes: number): Promise<unknown> {
   const dd = spawn("dd", words, { stdio: "ignore" });
   const [status] = (await once(dd, "exit")) as [number | null];
   return status;
+}
+
+/**
+ * Runs a part of a test during which writes may be held by a full pool. If it fails, they are let go: nobody could end or
+ * unmount them before.
+ */
+export async function whileHeld(set: DeviceSet, writer: Promise<unknown>, task: () => Promise<void>): Promise<void> {
+  try {
+    await task();
+  } catch (error) {
+    await set.growPool({ dataBytes: { addBytes: 2 ** 30 } }).catch(() => undefined);
+    await writer;
+    throw error;
+  }
 }
 
 /** The process that watches a graph's pool. */
