@@ -21,11 +21,20 @@ const sha256 = (bytes: Buffer): string => createHash("sha256").update(bytes).dig
 export class Story {
   readonly steps: Step[] = [];
   readonly #mark: (name: string) => void;
-  #contents = new Map<string, ReadonlyMap<string, string>>();
+  readonly #contents: Map<string, ReadonlyMap<string, string>>;
 
-  /** @param mark is told each step's name when the step has succeeded */
-  constructor(mark: (name: string) => void) {
+  /**
+   * @param mark is told each step's name when the step has succeeded
+   * @param before what is in the graph already
+   */
+  constructor(mark: (name: string) => void, before: Contents = new Map()) {
     this.#mark = mark;
+    this.#contents = new Map(before);
+  }
+
+  /** What has to be there now. */
+  get contents(): Contents {
+    return new Map(this.#contents);
   }
 
   /** The first step: the graph is there. */
