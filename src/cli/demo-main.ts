@@ -93,7 +93,9 @@ function sayWhatIsNext(root: string, rootFolder: string): void {
 }
 
 const root = process.env.MICA_ROOT ?? "/var/lib/mica-demo";
-const missing = missingRight() ?? missingDevice(await machineNeeds({ root }));
+// The embedded device mapper, which runs anywhere: what is shown is the same on every machine.
+process.env.MICA_DEVICE_MAPPER = "userspace";
+const missing = missingRight() ?? missingDevice(await machineNeeds({ root, deviceMapper: "userspace" }));
 if (missing !== undefined) {
   process.stderr.write(`Cannot run the demonstration: ${missing}\n`);
   process.exit(1);

@@ -1,10 +1,12 @@
 import type { Command } from "commander";
+import { openDockerGraph } from "../../../adopt/open/open-docker-graph.ts";
+import { locateRoot } from "../../../docker-graph/locate-root.ts";
 import { examples } from "../../examples.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { interruption } from "../../interruption.ts";
 import { print } from "../../print.ts";
 import { settingsOf } from "../../settings.ts";
-import { graphOptions, requireMachine } from "../../with-graph.ts";
+import { graphOptions, onThisMachine, requireMachine } from "../../with-graph.ts";
 
 /** `mica adopt open` */
 export function configure(command: Command): void {
@@ -30,9 +32,9 @@ export function configure(command: Command): void {
     .action(async (path: string, options: { acceptLosses?: boolean }) => {
       const settings = settingsOf(command);
       requireMachine(path);
-      const { openDockerGraph } = await import("../../../adopt/open/open-docker-graph.ts");
+      const { graphRoot } = locateRoot(path);
       const opened = await openDockerGraph(path, {
-        ...(await graphOptions(settings)),
+        ...(await onThisMachine({ ...(await graphOptions(settings)), root: graphRoot })),
         acceptLosses: options.acceptLosses === true,
         signal: interruption.signal,
       });
