@@ -71,7 +71,7 @@ const settings: readonly Setting[] = [
     mapper: "userspace",
     storageOptions: loopback,
     metadata: ownMetadata,
-    everySteps: 2,
+    everySteps: 3,
   },
 ];
 
