@@ -88,7 +88,7 @@ export class DeviceSet {
   async remove(id: string): Promise<void> {
     checkDeviceId(id);
     await this.#onDevice(id, () => {
-      this.#parts.mounted.lingering.end(id);
+      this.#parts.mounted.forget(id);
       return removeDevice(this.#parts, id);
     });
   }
@@ -252,7 +252,7 @@ export class DeviceSet {
     parent: string,
     wantedBytes: number | undefined,
   ): Promise<DeviceMetadata & { parentBytes: number }> {
-    const { context, transactions } = this.#parts;
+    const { context, transactions, mounted } = this.#parts;
     if (context.store.device(id) !== undefined) {
       throw new GraphError("EEXIST", `Cannot make device ${id}: it exists already`);
     }
@@ -267,7 +267,11 @@ export class DeviceSet {
         `Cannot make device ${id} with ${sizeBytes} bytes: its parent has ${origin.sizeBytes}, and a device cannot be smaller`,
       );
     }
-    const created = await withOriginAtRest(context, parent, () => transactions.createSnapshot(id, origin, sizeBytes));
+    const created = await withOriginAtRest(context, parent, async (found) => {
+      const metadata = await transactions.createSnapshot(id, origin, sizeBytes);
+      if (found === "inactive") mounted.addNew(id);
+      return metadata;
+    });
     return { ...created, parentBytes: origin.sizeBytes };
   }
 

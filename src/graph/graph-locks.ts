@@ -7,6 +7,8 @@ import { KeyedQueue } from "./keyed-queue.ts";
 import { LockSlots, slots } from "./lock-slots.ts";
 
 const noticeAfterMs = 1000;
+/** An operation's lock is kept for so long, as the next operation is often right behind. */
+const afterglowMs = 50;
 /** How long growing waits for a change to end before it goes on beside it. */
 const momentMs = 2000;
 
@@ -22,8 +24,10 @@ export class GraphLocks {
   readonly #timeoutMs: number;
   readonly #root: string;
   #operations = 0;
+  /** There while no operation runs and the lock for them is still held. */
+  #lastOperation: NodeJS.Timeout | undefined;
   #stopping = false;
-  #usedDevices = 0;
+  readonly #kept = new Set<string>();
 
   constructor(root: string, timeoutMs: number, log: GraphLog) {
     this.#root = root;
@@ -60,7 +64,7 @@ export class GraphLocks {
 
   /** This process becomes the pool's monitor, for as long as it has the graph open; false where another one is. */
   becomeMonitor(): boolean {
-    return this.#locks.try(slots.monitor, "exclusive");
+    return this.#locks.tryForLong(slots.monitor, "exclusive");
   }
 
   /** The process that is the pool's monitor: its number, as that process sees it. */
@@ -80,14 +84,14 @@ export class GraphLocks {
       this.#operations++;
     } else {
       await this.#queue.run(slots.operation, async () => {
-        if (this.#operations === 0) await this.#acquire(slots.operation, "shared", "the graph");
+        if (this.#operations === 0) await this.#beginOperations();
         this.#operations++;
       });
     }
     try {
       return await task();
     } finally {
-      if (--this.#operations === 0) this.#locks.release(slots.operation);
+      if (--this.#operations === 0) this.#lastOperation = setTimeout(() => this.#endOperations(), afterglowMs).unref();
     }
   }
 
@@ -97,6 +101,7 @@ export class GraphLocks {
     try {
       return await this.#queue.run(slots.operation, async () => {
         while (this.#operations > 0) await sleep(2);
+        if (this.#lastOperation !== undefined) this.#endOperations();
         await this.#acquire(slots.operation, "exclusive", "the graph");
         return this.#holding(slots.operation, () => this.#withoutUsers(task));
       });
@@ -107,24 +112,27 @@ export class GraphLocks {
 
   /** This process begins to use a device: until `endUse`, no other process unmounts it. */
   beginUse(id: string): void {
-    if (this.#usedDevices++ === 0) this.#locks.try(slots.users, "shared");
     this.#locks.try(slots.device(id, "used"), "shared");
   }
 
   endUse(id: string): void {
     this.#locks.release(slots.device(id, "used"));
-    this.#locks.release(slots.device(id, "kept"));
-    if (--this.#usedDevices === 0) this.#locks.release(slots.users);
+    if (this.#kept.delete(id)) this.#locks.release(slots.device(id, "kept"));
   }
 
-  /** The processes, or other openers in this one, that use a device; in words, or undefined. */
-  otherUsers(id: string): string | undefined {
-    const slot = slots.device(id, "used");
-    return this.#locks.isHeld(slot) ? this.#holders(slot) : undefined;
+  /** Whether another process, or another opener in this one, uses a device. */
+  hasOtherUsers(id: string): boolean {
+    return this.#locks.isHeld(slots.device(id, "used"));
+  }
+
+  /** In words. */
+  otherUsers(id: string): string {
+    return this.#holders(slots.device(id, "used"));
   }
 
   /** Remembers, for as long as this process uses the device, that it was mounted for someone who is gone. */
   markKept(id: string): void {
+    this.#kept.add(id);
     this.#locks.try(slots.device(id, "kept"), "shared");
   }
 
@@ -134,7 +142,20 @@ export class GraphLocks {
   }
 
   close(): void {
+    clearTimeout(this.#lastOperation);
     this.#locks.close();
+  }
+
+  async #beginOperations(): Promise<void> {
+    clearTimeout(this.#lastOperation);
+    if (this.#lastOperation === undefined) await this.#acquire(slots.operation, "shared", "the graph");
+    this.#lastOperation = undefined;
+  }
+
+  #endOperations(): void {
+    clearTimeout(this.#lastOperation);
+    this.#locks.release(slots.operation);
+    this.#lastOperation = undefined;
   }
 
   async #exclusively<T>(slot: number, what: string, task: () => Promise<T>): Promise<T> {
@@ -152,19 +173,14 @@ export class GraphLocks {
     }
   }
 
+  /** None can begin to use a device meanwhile, as that is an operation. */
   async #withoutUsers<T>(task: () => Promise<T>): Promise<T> {
-    if (!this.#locks.try(slots.users, "exclusive")) {
-      throw new GraphError(
-        "EBUSY",
-        `Cannot shut down '${this.#root}': ${this.#holders(slots.users)} has devices of it in use. End it first`,
-      );
-    }
-    try {
-      return await task();
-    } finally {
-      if (this.#usedDevices > 0) this.#locks.try(slots.users, "shared");
-      else this.#locks.release(slots.users);
-    }
+    const used = this.#locks.heldDevice();
+    if (used === undefined) return task();
+    throw new GraphError(
+      "EBUSY",
+      `Cannot shut down '${this.#root}': ${this.#holders(used)} has devices of it in use. End it first`,
+    );
   }
 
   async #acquire(slot: number, kind: LockKind, what: string): Promise<void> {

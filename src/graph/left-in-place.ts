@@ -18,6 +18,8 @@ export function isLeftInPlace(context: Root, id: string): boolean {
 }
 
 export function forgetLeftInPlace(context: Root, id: string): void {
+  // Mostly there is none, and to look costs less than to try.
+  if (!isLeftInPlace(context, id)) return;
   try {
     unlinkSync(markOf(context, id));
   } catch (error) {

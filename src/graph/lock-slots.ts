@@ -1,23 +1,28 @@
+import { lockHolders } from "../linux/lock-holders.ts";
 import { RangeLocks, type LockKind } from "../linux/range-lock.ts";
 
 /** Process ids are below this (Linux PID_MAX_LIMIT). */
 const slotBytes = 2n ** 22n;
 
+const firstDeviceSlot = 16;
+const deviceSlots = 3 * 2 ** 38;
+
 /** What can be locked, each a slot of the lock file. */
 export const slots = {
   change: 1,
   operation: 2,
-  users: 3,
+  // 3 was in use once.
   poolTable: 4,
   monitor: 5,
   /** A device's three slots; by a hash of 38 bits: two devices that meet in one only wait for each other. */
   device: (id: string, part: "busy" | "used" | "kept"): number =>
-    16 + hashOf(id) * 3 + { busy: 0, used: 1, kept: 2 }[part],
+    firstDeviceSlot + hashOf(id) * 3 + { busy: 0, used: 1, kept: 2 }[part],
 };
 
 /**
- * Locks that tell who holds them. A slot's first byte is the lock; its byte number PID is locked along with it, so the
- * holders' ids can be asked of the kernel, and none is left when a holder dies.
+ * Locks that tell who holds them, and of which none is left when a holder dies. A slot's first byte is the lock. What is held for
+ * long has its byte number PID locked along with it: then the holders' ids are a question to the kernel. What is held for the
+ * time of an operation costs one call, and whoever is kept waiting by it looks its holder up in /proc.
  */
 export class LockSlots {
   readonly #locks: RangeLocks;
@@ -28,9 +33,13 @@ export class LockSlots {
 
   /** Takes a lock, or turns one that is held into the other kind. False when someone else's is in the way. */
   try(slot: number, kind: LockKind): boolean {
-    const start = BigInt(slot) * slotBytes;
-    if (!this.#locks.try(start, 1n, kind)) return false;
-    this.#locks.try(start + BigInt(process.pid), 1n, "shared");
+    return this.#locks.try(BigInt(slot) * slotBytes, 1n, kind);
+  }
+
+  /** `try`, for long. */
+  tryForLong(slot: number, kind: LockKind): boolean {
+    if (!this.try(slot, kind)) return false;
+    this.#locks.try(BigInt(slot) * slotBytes + BigInt(process.pid), 1n, "shared");
     return true;
   }
 
@@ -43,8 +52,24 @@ export class LockSlots {
     return this.#locks.firstOther(BigInt(slot) * slotBytes, 1n) !== undefined;
   }
 
-  /** Ids of the other holders' processes. */
+  /** A slot of any device that someone else holds, or undefined. */
+  heldDevice(): number | undefined {
+    const at = this.#locks.firstOther(BigInt(firstDeviceSlot) * slotBytes, BigInt(deviceSlots) * slotBytes);
+    return at === undefined ? undefined : Number(at / slotBytes);
+  }
+
+  /** Ids of the other holders' processes; also this one's where another opening of it holds the lock. */
   holders(slot: number): number[] {
+    const forLong = this.#holdersForLong(slot);
+    return forLong.length > 0 ? forLong : lockHolders(this.#locks.path, BigInt(slot) * slotBytes);
+  }
+
+  /** Releases everything. */
+  close(): void {
+    this.#locks.close();
+  }
+
+  #holdersForLong(slot: number): number[] {
     const [start, end] = [BigInt(slot) * slotBytes, BigInt(slot + 1) * slotBytes];
     const found: number[] = [];
     let from = start + 1n;
@@ -55,11 +80,6 @@ export class LockSlots {
       from = at + 1n;
       if (from >= end) return found;
     }
-  }
-
-  /** Releases everything. */
-  close(): void {
-    this.#locks.close();
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { mount, mountAsync, mountFlags, unmountAsync } from "../linux/mount.ts";
+import { mount, mountAsync, mountFlags, unmount, unmountAsync } from "../linux/mount.ts";
 import { mountTable } from "../linux/mount-table.ts";
 import { errorCode } from "../linux/system-error.ts";
 import { activateDevice, activeDevice, deactivateDevice } from "./activation.ts";
@@ -27,14 +27,18 @@ export interface MountWish {
   readOnly?: boolean | undefined;
 }
 
-/** A device that lingered was unmounted by this process: there is no journal to replay, and a thread to wait on costs more than the mount. */
-type Mounting = "at once" | "on another thread";
+/** Where it is known that there is little to read or write, another thread would cost more than it spares this one. */
+type Pace = "at once" | "on another thread";
+
+/** What was mounted for less has little to write out. */
+const momentMs = 50;
 
 /** References this process holds to a mounted device. */
 interface Use {
   count: number;
   /** It was mounted before, by a process that is gone: it stays mounted when our references end. */
   kept: boolean;
+  since: number;
 }
 
 /**
@@ -43,13 +47,27 @@ interface Use {
  * Every function is only for who holds the device's lock.
  */
 export class MountedDevices {
-  readonly lingering: LingeringDevices;
+  readonly #lingering: LingeringDevices;
   readonly #context: GraphContext;
   readonly #uses = new Map<string, Use>();
+  /** Made by this process from a device at rest, and never mounted: there is no journal to replay. */
+  readonly #new = new Set<string>();
+  #type: FileSystemType | undefined;
 
   constructor(context: GraphContext) {
     this.#context = context;
-    this.lingering = new LingeringDevices(context);
+    this.#lingering = new LingeringDevices(context);
+  }
+
+  /** The device was just made, as a copy of one that was at rest. */
+  addNew(id: string): void {
+    this.#new.add(id);
+  }
+
+  /** The device is to go. */
+  forget(id: string): void {
+    this.#new.delete(id);
+    this.#lingering.end(id);
   }
 
   /** @returns the path of the root file system */
@@ -62,7 +80,7 @@ export class MountedDevices {
       use.count++;
       return rootfs;
     }
-    const kept = mounted && (this.#wasLeftMounted(id) || this.#context.locks.otherUsers(id) === undefined);
+    const kept = mounted && (this.#wasLeftMounted(id) || !this.#context.locks.hasOtherUsers(id));
     if (use === undefined) this.#context.locks.beginUse(id);
     try {
       if (!mounted) await this.#mountFresh(id, metadata, wish, rootfs);
@@ -72,7 +90,7 @@ export class MountedDevices {
       throw error;
     }
     if (kept) this.#context.locks.markKept(id);
-    this.#uses.set(id, { count: (use?.count ?? 0) + 1, kept });
+    this.#uses.set(id, { count: (use?.count ?? 0) + 1, kept, since: mounted ? 0 : performance.now() });
     return rootfs;
   }
 
@@ -89,9 +107,9 @@ export class MountedDevices {
     }
     this.#context.locks.endUse(id);
     this.#uses.delete(id);
-    if (use.kept || this.#context.locks.otherUsers(id) !== undefined) return;
+    if (use.kept || this.#context.locks.hasOtherUsers(id)) return;
     try {
-      await this.unmount(id);
+      await this.unmount(id, performance.now() - use.since < momentMs ? "at once" : "on another thread");
     } catch (error) {
       this.#context.locks.beginUse(id);
       this.#uses.set(id, use);
@@ -119,23 +137,22 @@ export class MountedDevices {
   }
 
   /** Unmounts, whoever mounted it, and deactivates, at once or later. No error if it is not mounted. */
-  async unmount(id: string): Promise<void> {
+  async unmount(id: string, pace: Pace = "on another thread"): Promise<void> {
     const mountPoint = mountPointOf(this.#context, id);
-    const mounted = isDeviceMounted(this.#context, id);
-    if (mounted) await this.#unmountPatiently(id, mountPoint);
+    const mounted = await this.#unmountPatiently(id, mountPoint, pace);
     forgetLeftInPlace(this.#context, id);
     try {
       rmdirSync(mountPoint);
     } catch (error) {
       if (errorCode(error) !== "ENOENT") this.#context.log("warn", `'${mountPoint}' stays: ${String(error)}`);
     }
-    if (mounted && this.lingering.add(id)) return;
+    if (mounted && this.#lingering.add(id)) return;
     await deactivateDevice(this.#context, id, this.#context.deferredRemoval ? "defer" : "retry");
   }
 
   /** This process ends or forgets its references: what is mounted stays so, and others are told. */
   async abandon(): Promise<void> {
-    await this.lingering.endAll();
+    await this.#lingering.endAll();
     for (const id of this.#uses.keys()) {
       if (isDeviceMounted(this.#context, id)) leaveInPlace(this.#context, id);
       this.#context.locks.endUse(id);
@@ -145,29 +162,31 @@ export class MountedDevices {
 
   /** After a shutdown, nothing is mounted. */
   forgetAll(): void {
-    this.lingering.forgetAll();
+    this.#lingering.forgetAll();
     for (const id of this.#uses.keys()) this.#context.locks.endUse(id);
     this.#uses.clear();
   }
 
   async #mountFresh(id: string, metadata: DeviceMetadata, wish: MountWish, rootfs: string): Promise<void> {
     const type = this.#fileSystem();
-    const lingered = this.lingering.end(id) ? await activeDevice(this.#context, id, metadata) : undefined;
+    const isNew = this.#new.delete(id);
+    const lingered = this.#lingering.end(id) ? await activeDevice(this.#context, id, metadata) : undefined;
     const device = lingered ?? (await activateDevice(this.#context, id, metadata));
     try {
-      await this.#mount(id, device, type, wish, lingered === undefined ? "on another thread" : "at once");
+      const pace = isNew || lingered !== undefined ? "at once" : "on another thread";
+      await this.#mount(id, device, type, wish, pace);
     } catch (error) {
       await deactivateDevice(this.#context, id, "fail").catch(() => undefined);
       throw error;
     }
     forgetLeftInPlace(this.#context, id);
-    if (existsSync(rootfs)) return;
+    if (lingered !== undefined || existsSync(rootfs)) return;
     if (wish.readOnly === true) await this.#makeWritable(id);
     mkdirSync(rootfs, { mode: 0o755 });
     writeFileSync(join(mountPointOf(this.#context, id), "id"), id, { mode: 0o600 });
   }
 
-  async #mount(id: string, device: string, type: FileSystemType, wish: MountWish, mounting: Mounting): Promise<void> {
+  async #mount(id: string, device: string, type: FileSystemType, wish: MountWish, pace: Pace): Promise<void> {
     const { options, log } = this.#context;
     const label = wish.mountLabel === undefined || wish.mountLabel === "" ? "" : `context="${wish.mountLabel}"`;
     const { flags, data } = mountArguments(
@@ -178,7 +197,7 @@ export class MountedDevices {
     );
     const mountPoint = mountPointOf(this.#context, id);
     mkdirSync(mountPoint, { recursive: true, mode: 0o700 });
-    if (mounting === "at once") mount(device, mountPoint, type, flags, data);
+    if (pace === "at once") mount(device, mountPoint, type, flags, data);
     else await mountAsync(device, mountPoint, type, flags, data);
     if (type !== "xfs" || options.xfsNospaceMaxRetries === undefined) return;
     try {
@@ -196,19 +215,25 @@ export class MountedDevices {
   }
 
   async #unmountLeftover(id: string): Promise<void> {
-    const users = isDeviceMounted(this.#context, id) ? this.#context.locks.otherUsers(id) : undefined;
-    if (users !== undefined) {
-      throw new GraphError("EBUSY", `Cannot unmount device ${id}: ${users} uses it. Let it finish, or end it`);
+    const { locks } = this.#context;
+    if (isDeviceMounted(this.#context, id) && locks.hasOtherUsers(id)) {
+      throw new GraphError(
+        "EBUSY",
+        `Cannot unmount device ${id}: ${locks.otherUsers(id)} uses it. Let it finish, or end it`,
+      );
     }
     await this.unmount(id);
   }
 
-  async #unmountPatiently(id: string, mountPoint: string): Promise<void> {
+  /** @returns whether it was mounted */
+  async #unmountPatiently(id: string, mountPoint: string, pace: Pace): Promise<boolean> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await unmountAsync(mountPoint);
-        return;
+        if (pace === "at once") unmount(mountPoint);
+        else await unmountAsync(mountPoint);
+        return true;
       } catch (error) {
+        if (errorCode(error) === "EINVAL" || errorCode(error) === "ENOENT") return false;
         if (errorCode(error) !== "EBUSY") throw error;
         if (attempt >= unmountAttempts)
           throw new GraphError("EBUSY", await busyMessage(id, mountPoint), { cause: error });
@@ -217,8 +242,10 @@ export class MountedDevices {
     }
   }
 
+  /** The base device's, which is every device's and never another: read once. */
   #fileSystem(): FileSystemType {
-    return this.#context.store.deviceSet()?.baseDeviceFileSystem === "xfs" ? "xfs" : "ext4";
+    this.#type ??= this.#context.store.deviceSet()?.baseDeviceFileSystem === "xfs" ? "xfs" : "ext4";
+    return this.#type;
   }
 
   #wasLeftMounted(id: string): boolean {

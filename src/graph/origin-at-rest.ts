@@ -7,14 +7,20 @@ import { isDeviceMounted, mountPointOf } from "./mount-points.ts";
 /**
  * Runs a function while a device that may be in use is suspended, so that a snapshot of it is consistent: what its file system
  * has in memory is written first, then the device holds still. Only for who holds the graph's lock.
+ *
+ * @param task is told how the device was found
  */
-export async function withOriginAtRest<T>(context: GraphContext, id: string, task: () => Promise<T>): Promise<T> {
+export async function withOriginAtRest<T>(
+  context: GraphContext,
+  id: string,
+  task: (found: "active" | "inactive") => Promise<T>,
+): Promise<T> {
   const name = context.names.device(id);
-  if ((await context.mapper.info(name)) === undefined) return task();
+  if ((await context.mapper.info(name)) === undefined) return task("inactive");
   if (isDeviceMounted(context, id)) await syncFileSystem(mountPointOf(context, id));
   await context.mapper.suspend(name);
   try {
-    return await task();
+    return await task("active");
   } finally {
     await resume(context, name);
   }
