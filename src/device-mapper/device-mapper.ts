@@ -79,8 +79,9 @@ export interface DeviceMapper {
    *
    * @param table `0 SECTORS thin-pool META DATA BLOCKSECTORS LOWWATER [N features…]`, or `0 SECTORS thin POOL ID [ORIGIN]`
    *   where POOL is a name or a /dev/mapper path
+   * @returns where the device can be opened, as `info()` has it
    */
-  create(name: string, table: string): Promise<void>;
+  create(name: string, table: string): Promise<string | undefined>;
   /** Puts another table in force: grows pools and volumes while they are used. */
   reload(name: string, table: string): Promise<void>;
   /**

@@ -15,15 +15,12 @@ const removalPauseMs = 100;
  */
 export async function activateDevice(context: GraphContext, id: string, metadata: DeviceMetadata): Promise<string> {
   const name = context.names.device(id);
-  const info = await context.locks.change(async () => {
+  const path = await context.locks.change(async () => {
     const running = await runningDevice(context, name, metadata);
-    if (running !== undefined) return running;
-    await context.mapper.create(name, thinTable(context, metadata));
-    return context.mapper.info(name);
+    return running === undefined ? context.mapper.create(name, thinTable(context, metadata)) : running.blockDevice;
   });
-  if (info?.blockDevice === undefined)
-    throw new GraphError("ENXIO", `Cannot activate device ${id}: it got no block device`);
-  return info.blockDevice;
+  if (path === undefined) throw new GraphError("ENXIO", `Cannot activate device ${id}: it got no block device`);
+  return path;
 }
 
 /** The path of a device that is active as it should be, or undefined. Only for who holds the device's lock. */

@@ -12,7 +12,14 @@ import { errorCode } from "../../linux/system-error.ts";
 import { exclusiveBlocks } from "../../metadata-tools/exclusive-blocks.ts";
 import { sharers } from "../../metadata-tools/owners.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
-import type { BlockLocation, DeviceInfo, DeviceMapper, PoolUsage, ThinDeviceDetails } from "../device-mapper.ts";
+import type {
+  BlockLocation,
+  DeviceInfo,
+  DeviceMapper,
+  MessageDurability,
+  PoolUsage,
+  ThinDeviceDetails,
+} from "../device-mapper.ts";
 import { requireDeviceName, unknownDevice } from "../device-name.ts";
 import { checkPool, readMetadata, recoverReading } from "./pool-metadata.ts";
 import { refused, refusedMessage, requireCommitted } from "./refusals.ts";
@@ -51,7 +58,7 @@ export class KernelDevices implements DeviceMapper {
     this.supportsDeferredRemoval = support.deferredRemoval;
   }
 
-  async create(name: string, table: string): Promise<void> {
+  async create(name: string, table: string): Promise<string> {
     requireDeviceName(name);
     const plan = await this.#plan(name, table);
     if (plan.pool !== undefined) await this.recover(plan.pool);
@@ -60,6 +67,7 @@ export class KernelDevices implements DeviceMapper {
       await devmapper("reload", { name, target: plan }, nothing);
       await devmapper("resume", { name, udevFlags: UDEV_FLAGS }, nothing);
       this.#requireNode(name, await devmapper("info", { name }, (answer) => answer.info()));
+      return nodePath(name);
     } catch (error) {
       await devmapper("remove", { name, udevFlags: UDEV_FLAGS, expected: "ENXIO" }, nothing).catch(() => undefined);
       throw refused(`create '${name}' with table '${table.trim()}'`, error, plan.suspicion());
@@ -124,7 +132,7 @@ export class KernelDevices implements DeviceMapper {
     this.#requireNode(name, await devmapper("info", { name }, (answer) => answer.info()));
   }
 
-  async message(name: string, message: string): Promise<string> {
+  async message(name: string, message: string, durability: MessageDurability = "at once"): Promise<string> {
     let answer = "";
     try {
       if (slowMessage.test(message)) await messageDevice(name, message);
@@ -132,7 +140,8 @@ export class KernelDevices implements DeviceMapper {
     } catch (error) {
       throw refusedMessage(name, message, error);
     }
-    if (committed.test(message)) requireCommitted(name, message, await this.status(name));
+    // Else whoever brings the next commit asks.
+    if (durability === "at once" && committed.test(message)) requireCommitted(name, message, await this.status(name));
     return answer;
   }
 

@@ -53,12 +53,15 @@ export class UserspaceDevices implements DeviceMapper {
     this.#client.onRecovered = (pool) => this.#attachAgain(pool);
   }
 
-  async create(name: string, table: string): Promise<void> {
+  async create(name: string, table: string): Promise<string | undefined> {
     requireDeviceName(name);
     if ((await this.info(name)) !== undefined) {
       throw new DeviceMapperError("EEXIST", `Cannot create '${name}': there is a device of that name`);
     }
-    if (targetOf(table) === "thin-pool") return translated(startPool(this.runDir, name, table));
+    if (targetOf(table) === "thin-pool") {
+      await translated(startPool(this.runDir, name, table));
+      return undefined;
+    }
     const { pool, deviceId, sectors, externalOrigin } = parseThinTable(table);
     const origin = externalOrigin === undefined ? "" : ` ${externalOrigin}`;
     const loop = this.#loop(pool, name);
@@ -79,6 +82,7 @@ export class UserspaceDevices implements DeviceMapper {
       loop.forget();
       throw asDeviceMapperError(error);
     }
+    return (await this.info(name))?.blockDevice;
   }
 
   async reload(name: string, table: string): Promise<void> {
