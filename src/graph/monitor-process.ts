@@ -64,9 +64,12 @@ function startMonitor(context: GraphContext, start: MonitorStart): void {
  * it is not at work: alone on the graph, say.
  */
 export async function endMonitor(context: GraphContext): Promise<void> {
+  let killed = false;
   for (const giveUpAt = performance.now() + endMs; performance.now() < giveUpAt; await sleep(5)) {
     const monitors = monitorsOf(context.root);
-    if (monitors.length === 0) break;
+    // A process that ends loses its command line before its locks.
+    if (monitors.length === 0 && (!killed || context.locks.monitor() === "none")) break;
+    killed ||= monitors.length > 0;
     for (const pid of monitors) kill(pid);
   }
   if (context.exclusivePool) rmSync(logOf(context), { force: true });

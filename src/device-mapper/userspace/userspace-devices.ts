@@ -244,7 +244,13 @@ export class UserspaceDevices implements DeviceMapper {
     const volumes = JSON.parse(await this.#send(pool, "list")) as VolumeInfo[];
     const paths = poolPaths(this.runDir, pool);
     const devices = [await this.#poolInfo(paths, volumes)];
-    for (const volume of volumes) devices.push(await this.#thinInfo(paths, volume));
+    for (const volume of volumes) {
+      try {
+        devices.push(await this.#thinInfo(paths, volume));
+      } catch (error) {
+        if (errorCode(error) !== "ENXIO") throw error; // it went meanwhile
+      }
+    }
     return devices;
   }
 
@@ -272,7 +278,7 @@ export class UserspaceDevices implements DeviceMapper {
     const loop = this.#loop(paths.name, name);
     const tableLine = formatThinTable({ sectors, pool: paths.name, deviceId, externalOrigin });
     // A maker that was killed half-way leaves a volume without a block device.
-    const blockDevice = loop.find() ?? (deferredRemove ? undefined : await translated(loop.attach()));
+    const blockDevice = loop.find() ?? (deferredRemove ? undefined : await attached(loop, name));
     const open = loop.busy();
     return {
       name,
@@ -326,6 +332,15 @@ export class UserspaceDevices implements DeviceMapper {
 
   async #send(pool: string, text: string): Promise<string> {
     return translated(this.#client.send(pool, text));
+  }
+}
+
+/** ENXIO when the volume has gone since it was seen. */
+async function attached(loop: VolumeLoop, name: string): Promise<string> {
+  try {
+    return await loop.attach();
+  } catch (error) {
+    throw errorCode(error) === "ENOENT" ? unknownDevice(name) : asDeviceMapperError(error);
   }
 }
 
