@@ -21,6 +21,7 @@ const lowWaterMarkBlocks = 32768;
  */
 export async function ensurePool(context: GraphContext): Promise<"started" | "running"> {
   const { mapper, pool, options } = context;
+  await mapper.recover(pool);
   if (!context.exclusivePool) {
     if (options.directLvm !== undefined) await ensureDirectLvm(context, options.directLvm);
     await requireGivenPool(context);
