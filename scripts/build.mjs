@@ -9,7 +9,7 @@ const result = await build({
     mica: "src/cli/main.ts",
     supervisor: "src/block-device/supervisor-main.ts",
     engine: "src/block-device/engine-main.ts",
-    monitor: "src/graph/monitor-main.ts",
+    monitor: "src/graph/growth/monitor-main.ts",
     "apply-layer": "src/layer/apply-main.ts",
     "frozen-device": "src/frozen-pool/frozen-device-main.ts",
     demo: "src/cli/demo-main.ts",

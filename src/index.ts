@@ -154,9 +154,9 @@ export { DockerGraphError } from "./docker-graph/docker-graph-error.ts";
 export { DeviceSet } from "./graph/device-set.ts";
 export { graphExists, shutdownGraph } from "./graph/graph.ts";
 export { machineNeeds } from "./graph/machine-needs.ts";
-export { readConfigFile } from "./graph/config-file.ts";
+export { readConfigFile } from "./graph/options/config-file.ts";
 export { GraphError } from "./graph/graph-error.ts";
-export { humanSize, parseSize } from "./graph/size.ts";
+export { humanSize, parseSize } from "./graph/options/size.ts";
 export { Store } from "./image/store.ts";
 export { StoreError } from "./image/store-error.ts";
 export { DeviceMapperError } from "./device-mapper/device-mapper-error.ts";
@@ -174,16 +174,21 @@ export type {
 } from "./adopt/inspect.ts";
 export type { ContainerState } from "./docker-graph/containers.ts";
 export type { DockerGraphErrorCode } from "./docker-graph/docker-graph-error.ts";
-export type { Configuration } from "./graph/config-file.ts";
+export type { Configuration } from "./graph/options/config-file.ts";
 export type { MachineNeeds } from "./graph/machine-needs.ts";
 export type { GraphLog, GraphOptions } from "./graph/graph-options.ts";
-export type { AutogrowPolicy, AutogrowSettings, GrowthRule, GrowthStep } from "./graph/autogrow-policy.ts";
-export type { GrownPool } from "./graph/growth.ts";
-export type { PoolGrowth, PoolSizes } from "./graph/growth-plan.ts";
-export type { GrowthSize } from "./graph/growth-size.ts";
-export type { DeviceRecord } from "./graph/device-record.ts";
-export type { DeviceDriverData, DeviceStatus, DeviceUsage, GraphBlockLocation } from "./graph/device-reports.ts";
-export type { StorageOptions } from "./graph/storage-options.ts";
+export type { AutogrowPolicy, AutogrowSettings, GrowthRule, GrowthStep } from "./graph/growth/autogrow-policy.ts";
+export type { GrownPool } from "./graph/growth/growth.ts";
+export type { PoolGrowth, PoolSizes } from "./graph/growth/growth-plan.ts";
+export type { GrowthSize } from "./graph/growth/growth-size.ts";
+export type { DeviceRecord } from "./graph/devices/device-record.ts";
+export type {
+  DeviceDriverData,
+  DeviceStatus,
+  DeviceUsage,
+  GraphBlockLocation,
+} from "./graph/devices/device-reports.ts";
+export type { StorageOptions } from "./graph/options/storage-options.ts";
 export type {
   ContainerSummary,
   CreateOptions,

@@ -18,7 +18,7 @@ suite("the documentation follows the code", () => {
   });
 
   test("every storage option stands in docs/options.md and in the manual", () => {
-    const source = read("src/graph/parse-storage-options.ts");
+    const source = read("src/graph/options/parse-storage-options.ts");
     const table = source.slice(source.indexOf("const readers"), source.indexOf("\n};"));
     const keys = [...table.matchAll(/^ {2}(\w+): /gm)].map((match) => match[1]);
     assert.ok(keys.length > 20, "the table of options was found");

@@ -1,6 +1,6 @@
 import type { DeviceFiles } from "../docker-graph/device-files.ts";
-import { baseId } from "../graph/device-names.ts";
-import { humanSize } from "../graph/size.ts";
+import { baseId } from "../graph/devices/device-names.ts";
+import { humanSize } from "../graph/options/size.ts";
 
 /** What a pool's metadata says of itself; a FrozenPool is one. */
 export interface PoolContents {

@@ -1,6 +1,6 @@
 import type { DockerGraph } from "../docker-graph/docker-graph.ts";
 import type { StoredImage } from "../docker-graph/stored-image.ts";
-import { baseId } from "../graph/device-names.ts";
+import { baseId } from "../graph/devices/device-names.ts";
 
 /** What a user would call an image: its first name, else its ID. */
 export function imageLabel({ id, references }: Pick<StoredImage, "id" | "references">): string {

@@ -1,7 +1,7 @@
 import type { ContainerState, StoredContainer } from "../docker-graph/containers.ts";
 import type { DockerGraph } from "../docker-graph/docker-graph.ts";
 import type { StoredImage } from "../docker-graph/stored-image.ts";
-import { baseId } from "../graph/device-names.ts";
+import { baseId } from "../graph/devices/device-names.ts";
 import { diffSize } from "../layer/diff-size.ts";
 import { OpenedGraph, type AdoptOptions } from "./opened-graph.ts";
 import { withRootfs } from "./rootfs.ts";

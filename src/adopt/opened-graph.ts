@@ -3,9 +3,9 @@ import { readDockerGraph, type DockerGraph } from "../docker-graph/docker-graph.
 import { letGoAdvice, locatePool, poolUser, type PoolPlace } from "../docker-graph/pool-place.ts";
 import type { FrozenPool } from "../frozen-pool/frozen-pool.ts";
 import { openTree } from "../frozen-pool/open-tree.ts";
-import { baseId } from "../graph/device-names.ts";
-import { parseFileSystem, superblockBytes } from "../graph/file-system-superblock.ts";
-import { humanSize } from "../graph/size.ts";
+import { baseId } from "../graph/devices/device-names.ts";
+import { parseFileSystem, superblockBytes } from "../graph/devices/file-system-superblock.ts";
+import { humanSize } from "../graph/options/size.ts";
 import { deviceSizeBytes } from "../linux/block-device.ts";
 import { comparePool, isForeignPool } from "./compare-pool.ts";
 import { deviceLabels } from "./device-labels.ts";

@@ -16,7 +16,7 @@ export async function applyConfiguration(program: Command): Promise<void> {
     if (named === undefined) return;
     throw new UsageError(`Cannot read the configuration '${file}': there is no such file`);
   }
-  const { readConfigFile } = await import("../graph/config-file.ts");
+  const { readConfigFile } = await import("../graph/options/config-file.ts");
   const { root, deviceMapper, storageOptions = [], autogrow } = readConfigFile(file) ?? {};
   const fill = (option: string, value: unknown): void => {
     if (value !== undefined && program.getOptionValue(option) === undefined) {

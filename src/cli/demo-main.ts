@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { humanSize } from "../graph/size.ts";
+import { humanSize } from "../graph/options/size.ts";
 import { nodeInImage, stageApplication, stageNodeRoot } from "./demo/node-root.ts";
 import { writeOciLayout } from "./demo/oci-layout.ts";
 import { explain, mica, micaAnswer, runShown } from "./demo/steps.ts";

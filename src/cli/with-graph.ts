@@ -63,7 +63,7 @@ function failure(code: string, message: string): Error {
 /** An option that cannot be read is wrong usage, unlike one that this graph cannot follow. */
 async function refuseBadOptions(storageOptions: string[]): Promise<void> {
   if (storageOptions.length === 0) return;
-  const { parseStorageOptions } = await import("../graph/parse-storage-options.ts");
+  const { parseStorageOptions } = await import("../graph/options/parse-storage-options.ts");
   try {
     parseStorageOptions(storageOptions);
   } catch (error) {

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import * as v from "valibot";
-import { deviceMetadataSchema, type DeviceMetadata } from "../graph/device-metadata.ts";
-import { baseId, reservedNames } from "../graph/device-names.ts";
-import { deviceSetMetadataSchema, type DeviceSetMetadata } from "../graph/device-set-metadata.ts";
-import { transactionMetadataSchema, type TransactionMetadata } from "../graph/transaction-metadata.ts";
+import { deviceMetadataSchema, type DeviceMetadata } from "../graph/files/device-metadata.ts";
+import { baseId, reservedNames } from "../graph/devices/device-names.ts";
+import { deviceSetMetadataSchema, type DeviceSetMetadata } from "../graph/files/device-set-metadata.ts";
+import { transactionMetadataSchema, type TransactionMetadata } from "../graph/files/transaction-metadata.ts";
 import { readStoredJson, storedNames, type Problems } from "./stored-file.ts";
 
 /** What the graph's own files say of its thin devices. */

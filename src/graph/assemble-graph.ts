@@ -1,17 +1,17 @@
 import { chooseDeviceMapper } from "./choose-device-mapper.ts";
-import { DeferredDeletions } from "./deferred-deletions.ts";
-import { DeviceIds } from "./device-ids.ts";
-import { deviceNames } from "./device-names.ts";
+import { DeferredDeletions } from "./files/deferred-deletions.ts";
+import { DeviceIds } from "./transactions/device-ids.ts";
+import { deviceNames } from "./devices/device-names.ts";
 import type { DeviceSetParts } from "./device-set.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
-import { GraphLocks } from "./graph-locks.ts";
+import { GraphLocks } from "./locks/graph-locks.ts";
 import type { GraphOptions } from "./graph-options.ts";
-import { MetadataStore } from "./metadata-store.ts";
-import { MountedDevices } from "./mounted-devices.ts";
-import { poolNameOf } from "./pool-name.ts";
-import type { StorageOptions } from "./storage-options.ts";
-import { Transactions } from "./transactions.ts";
+import { MetadataStore } from "./files/metadata-store.ts";
+import { MountedDevices } from "./devices/mounted-devices.ts";
+import { poolNameOf } from "./pool/pool-name.ts";
+import type { StorageOptions } from "./options/storage-options.ts";
+import { Transactions } from "./transactions/transactions.ts";
 
 const lockTimeoutMs = 60_000;
 

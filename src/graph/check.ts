@@ -1,7 +1,7 @@
-import { baseId } from "./device-names.ts";
+import { baseId } from "./devices/device-names.ts";
 import type { GraphContext } from "./graph-context.ts";
-import { findDisagreement } from "./reconcile.ts";
-import { poolStatus } from "./thin-pool.ts";
+import { findDisagreement } from "./transactions/reconcile.ts";
+import { poolStatus } from "./pool/thin-pool.ts";
 
 /**
  * Checks the pool's metadata, and the graph's files against the pool. Changes nothing. Only for who holds the graph's lock.

@@ -5,7 +5,7 @@ import type { DeviceMapper } from "../device-mapper/device-mapper.ts";
 import { deviceNumber, readSysfs } from "../linux/device-path.ts";
 import { GraphError } from "./graph-error.ts";
 import type { GraphLog } from "./graph-options.ts";
-import type { StorageOptions } from "./storage-options.ts";
+import type { StorageOptions } from "./options/storage-options.ts";
 
 /** The two device mappers that a pool can run in. */
 export type DeviceMapperKind = DeviceMapper["kind"];

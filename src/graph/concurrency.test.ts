@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { GraphLocks } from "./graph-locks.ts";
+import { GraphLocks } from "./locks/graph-locks.ts";
 import { testProgram } from "./testing/test-program.ts";
 import { testGraph } from "./testing/test-graph.ts";
 

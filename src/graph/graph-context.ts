@@ -1,10 +1,10 @@
 import type { DeviceMapper } from "../device-mapper/device-mapper.ts";
-import type { AutogrowSettings } from "./autogrow-policy.ts";
-import type { DeviceNames } from "./device-names.ts";
-import type { GraphLocks } from "./graph-locks.ts";
+import type { AutogrowSettings } from "./growth/autogrow-policy.ts";
+import type { DeviceNames } from "./devices/device-names.ts";
+import type { GraphLocks } from "./locks/graph-locks.ts";
 import type { GraphLog } from "./graph-options.ts";
-import type { MetadataStore } from "./metadata-store.ts";
-import type { StorageOptions } from "./storage-options.ts";
+import type { MetadataStore } from "./files/metadata-store.ts";
+import type { StorageOptions } from "./options/storage-options.ts";
 
 /** What all parts of an open graph work with. */
 export interface GraphContext {

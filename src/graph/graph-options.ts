@@ -1,5 +1,5 @@
 import type { DeviceMapper } from "../device-mapper/device-mapper.ts";
-import type { AutogrowSettings } from "./autogrow-policy.ts";
+import type { AutogrowSettings } from "./growth/autogrow-policy.ts";
 
 /** Takes the graph's messages; none are printed otherwise. */
 export type GraphLog = (level: "debug" | "info" | "warn" | "error", message: string) => void;

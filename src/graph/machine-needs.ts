@@ -2,9 +2,9 @@ import { existsSync, realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import type { DeviceMapper } from "../device-mapper/device-mapper.ts";
 import { chooseDeviceMapper } from "./choose-device-mapper.ts";
-import { poolNameOf } from "./pool-name.ts";
+import { poolNameOf } from "./pool/pool-name.ts";
 import type { GraphOptions } from "./graph-options.ts";
-import { effectiveOptions } from "./stored-options.ts";
+import { effectiveOptions } from "./options/stored-options.ts";
 
 /** What a graph is going to need of the machine. */
 export interface MachineNeeds {

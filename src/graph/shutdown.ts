@@ -7,11 +7,11 @@ import { mountTable } from "../linux/mount-table.ts";
 import { errorCode } from "../linux/system-error.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
-import { endMonitor } from "./monitor-process.ts";
-import { removePatiently } from "./remove-patiently.ts";
-import { poolDevices } from "./pool-devices.ts";
-import { processesIn } from "./processes-in.ts";
-import { clearUserspaceMark } from "./userspace-mark.ts";
+import { endMonitor } from "./growth/monitor-process.ts";
+import { removePatiently } from "./devices/remove-patiently.ts";
+import { poolDevices } from "./pool/pool-devices.ts";
+import { processesIn } from "./devices/processes-in.ts";
+import { clearUserspaceMark } from "./files/userspace-mark.ts";
 
 const attempts = 20;
 const pauseMs = 50;

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { readJsonFile, syncFolder, writeJsonFile } from "../graph/json-file.ts";
+import { readJsonFile, syncFolder, writeJsonFile } from "../graph/files/json-file.ts";
 import { errorCode } from "../linux/system-error.ts";
 import { hexOf, type Digest } from "./digest.ts";
 import {

@@ -6,16 +6,16 @@ const graph = (name: string): string => `src/graph/${name}.test.ts`;
 
 /** The graph's own tests, which run on the user-space device mapper elsewhere. */
 const files = [
-  "base-device",
+  "devices/base-device",
   "concurrency",
-  "device-pool",
+  "devices/device-pool",
   "device-set",
-  "growth",
-  "lingering",
-  "reconcile",
+  "growth/growth",
+  "devices/lingering",
+  "transactions/reconcile",
   "refusals",
-  "removal",
-  "transactions",
+  "devices/removal",
+  "transactions/transactions",
 ].map(graph);
 
 const disk = "scratch_disk graphs 8G; export TMPDIR=$SCRATCH/graphs";

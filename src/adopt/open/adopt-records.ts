@@ -1,6 +1,6 @@
 import type { StoredContainer } from "../../docker-graph/containers.ts";
 import type { StoredImage } from "../../docker-graph/stored-image.ts";
-import { baseId } from "../../graph/device-names.ts";
+import { baseId } from "../../graph/devices/device-names.ts";
 import { sha256, type Digest } from "../../image/digest.ts";
 import { isContainerName } from "../../image/find-container.ts";
 import { imageLabel } from "../device-labels.ts";

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { DockerGraph } from "../../docker-graph/docker-graph.ts";
-import { syncFolder } from "../../graph/json-file.ts";
+import { syncFolder } from "../../graph/files/json-file.ts";
 import { copySparse } from "../../linux/copy-sparse.ts";
 
 /**

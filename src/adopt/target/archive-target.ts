@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import { syncFolder } from "../../graph/json-file.ts";
+import { syncFolder } from "../../graph/files/json-file.ts";
 import {
   blobFolders,
   blobName,

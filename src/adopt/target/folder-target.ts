@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { syncFolder } from "../../graph/json-file.ts";
+import { syncFolder } from "../../graph/files/json-file.ts";
 import {
   blobName,
   imageBlobs,

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
-import { parseSize } from "../../graph/size.ts";
+import { parseSize } from "../../graph/options/size.ts";
 import { examples } from "../examples.ts";
 import { print } from "../print.ts";
 import { withGraph } from "../with-graph.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { humanSize } from "../../graph/size.ts";
+import { humanSize } from "../../graph/options/size.ts";
 import { listDevices } from "../device-index.ts";
 import type { ListedDevice } from "../device-index.ts";
 import { examples } from "../examples.ts";

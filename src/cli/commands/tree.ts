@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { humanSize } from "../../graph/size.ts";
+import { humanSize } from "../../graph/options/size.ts";
 import type { TreeNode } from "../../index.ts";
 import { examples } from "../examples.ts";
 import { print } from "../print.ts";

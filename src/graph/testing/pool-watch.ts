@@ -7,8 +7,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DeviceMapper } from "../../device-mapper/device-mapper.ts";
 import { defaultRunDir } from "../../block-device/pool-paths.ts";
 import type { DeviceSet } from "../device-set.ts";
-import { GraphLocks } from "../graph-locks.ts";
-import { parsePoolStatus, type PoolStatus } from "../pool-status.ts";
+import { GraphLocks } from "../locks/graph-locks.ts";
+import { parsePoolStatus, type PoolStatus } from "../pool/pool-status.ts";
 
 /** Long, as a wait ends when what it waits for is there; shorter than dm-thin holds the writes of a full pool. */
 const patienceMs = 50_000;

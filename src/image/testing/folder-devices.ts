@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { DeviceRecord } from "../../graph/device-record.ts";
+import type { DeviceRecord } from "../../graph/devices/device-record.ts";
 import type { ImageDevices } from "../image-devices.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { inspectDockerGraph, type GraphInspection } from "../../../adopt/inspect.ts";
-import { humanSize } from "../../../graph/size.ts";
+import { humanSize } from "../../../graph/options/size.ts";
 import { examples } from "../../examples.ts";
 import { print } from "../../print.ts";
 import { settingsOf } from "../../settings.ts";

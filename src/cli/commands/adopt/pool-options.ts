@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { AdoptOptions } from "../../../adopt/opened-graph.ts";
-import { parseSize } from "../../../graph/size.ts";
+import { parseSize } from "../../../graph/options/size.ts";
 import { interruption } from "../../interruption.ts";
 import { UsageError } from "../../usage-error.ts";
 

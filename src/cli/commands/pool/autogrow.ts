@@ -4,8 +4,8 @@ import {
   type AutogrowPolicy,
   type AutogrowSettings,
   type GrowthRule,
-} from "../../../graph/autogrow-policy.ts";
-import { humanSize } from "../../../graph/size.ts";
+} from "../../../graph/growth/autogrow-policy.ts";
+import { humanSize } from "../../../graph/options/size.ts";
 import type { Graph } from "../../../index.ts";
 import { examples } from "../../examples.ts";
 import { print } from "../../print.ts";

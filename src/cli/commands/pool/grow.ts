@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
-import { parseGrowthSize, type GrowthSize } from "../../../graph/growth-size.ts";
-import { humanSize } from "../../../graph/size.ts";
+import { parseGrowthSize, type GrowthSize } from "../../../graph/growth/growth-size.ts";
+import { humanSize } from "../../../graph/options/size.ts";
 import { examples } from "../../examples.ts";
 import { print } from "../../print.ts";
 import { withGraph } from "../../with-graph.ts";

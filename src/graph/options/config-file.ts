@@ -1,0 +1,100 @@
+import { readFileSync } from "node:fs";
+import { parse, TomlError } from "smol-toml";
+import * as v from "valibot";
+import { errorCode } from "../../linux/system-error.ts";
+import { parseAutogrow, type AutogrowSettings } from "../growth/autogrow-policy.ts";
+import { GraphError } from "../graph-error.ts";
+import type { GraphOptions } from "../graph-options.ts";
+import { parseStorageOptions } from "./parse-storage-options.ts";
+
+/** What a configuration file says; what it leaves out is undefined. */
+export type Configuration = Pick<GraphOptions, "deviceMapper" | "storageOptions" | "autogrow"> & { root?: string };
+
+const text = v.string("it has to be a text in quotes");
+const autogrowSchema = v.strictObject({
+  enabled: v.exactOptional(v.boolean("it has to be true or false")),
+  threshold: v.exactOptional(text),
+  step: v.exactOptional(text),
+  ceiling: v.exactOptional(text),
+  "metadata-threshold": v.exactOptional(text),
+  "metadata-step": v.exactOptional(text),
+  "metadata-ceiling": v.exactOptional(text),
+});
+const schema = v.strictObject({
+  root: v.exactOptional(v.pipe(text, v.startsWith("/", "it has to be an absolute path"))),
+  "device-mapper": v.exactOptional(v.picklist(["kernel", "userspace"], 'it has to be "kernel" or "userspace"')),
+  "storage-opts": v.exactOptional(v.array(text, 'it has to be a list of texts, such as ["dm.basesize=20G"]')),
+  autogrow: v.exactOptional(autogrowSchema),
+});
+
+/**
+ * Reads a configuration file (TOML).
+ *
+ * @returns undefined when there is none
+ * @throws GraphError EINVAL, naming file, key and what is allowed
+ */
+export function readConfigFile(path: string): Configuration | undefined {
+  const source = contents(path);
+  if (source === undefined) return undefined;
+  const result = v.safeParse(schema, tables(path, source));
+  if (!result.success) {
+    const issue = result.issues[0];
+    const key = v.getDotPath(issue) ?? "";
+    if (issue.type !== "strict_object" || issue.expected !== "never") throw invalid(path, `${key}: ${issue.message}`);
+    throw invalid(
+      path,
+      `unknown key ${key}. There are ${Object.keys(key.startsWith("autogrow.") ? autogrowSchema.entries : schema.entries).join(", ")}`,
+    );
+  }
+  const { root, "device-mapper": deviceMapper, "storage-opts": storageOptions, autogrow } = result.output;
+  if (storageOptions !== undefined) checkStorageOptions(path, storageOptions);
+  return {
+    ...(root === undefined ? {} : { root }),
+    ...(deviceMapper === undefined ? {} : { deviceMapper }),
+    ...(storageOptions === undefined ? {} : { storageOptions }),
+    ...(autogrow === undefined ? {} : { autogrow: autogrowSettings(path, autogrow) }),
+  };
+}
+
+function autogrowSettings(path: string, table: v.InferOutput<typeof autogrowSchema>): AutogrowSettings {
+  const camelCase = (key: string): string => key.replace(/-./, (found) => found[1].toUpperCase());
+  const settings: AutogrowSettings = Object.fromEntries(
+    Object.entries(table).map(([key, value]) => [camelCase(key), value]),
+  );
+  try {
+    parseAutogrow(settings, false);
+  } catch (error) {
+    throw invalid(path, error instanceof Error ? error.message : String(error));
+  }
+  return settings;
+}
+
+function contents(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw invalid(path, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function tables(path: string, source: string): unknown {
+  try {
+    return parse(source);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    throw invalid(path, `line ${error.line}: ${error.message.split("\n")[0].replace(/^Invalid TOML document: /, "")}`);
+  }
+}
+
+function checkStorageOptions(path: string, options: string[]): void {
+  try {
+    parseStorageOptions(options);
+  } catch (error) {
+    throw invalid(path, `storage-opts: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function invalid(path: string, why: string): GraphError {
+  return new GraphError("EINVAL", `Cannot read the configuration '${path}': ${why}`);
+}
