@@ -5,7 +5,8 @@ import { test, type TestContext } from "node:test";
 import { build } from "esbuild";
 import { packageFile } from "../../src/linux/package-root.ts";
 import { dockerFunctions, missingForDocker } from "./docker.ts";
-import { runInUserModeLinux, thinPoolModules } from "./user-mode-linux.ts";
+import { ranInKernel } from "./ran-in-kernel.ts";
+import { runInUserModeLinux, thinPoolModules, userModeLinuxName } from "./user-mode-linux.ts";
 
 const skip = missingForDocker() ?? false;
 
@@ -150,6 +151,7 @@ async function run(t: TestContext, what: { fs: string; baseSize: string; script:
     timeoutMs: 300_000,
     output: folder,
   });
+  ranInKernel(t, userModeLinuxName(), 1);
   const text = (name: string): string => readFileSync(join(folder, name), "utf8");
   return {
     text,

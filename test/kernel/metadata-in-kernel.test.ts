@@ -14,6 +14,7 @@ import {
   withFolder,
 } from "../../src/thin/metadata.testing.ts";
 import { missingForKernel, runInKernel } from "./qemu-kernel.ts";
+import { kernelNames, ranInKernel } from "./ran-in-kernel.ts";
 
 const missing = missingForKernel() ?? (haveThinTools ? undefined : "thin-provisioning-tools are not installed");
 
@@ -63,40 +64,44 @@ dmsetup message pool 0 "set_transaction_id 5 6"
 echo "after: $(dmsetup status pool)"
 dmsetup remove pool`;
 
-test("the kernel grows, uses and changes metadata made here, and it comes back sound", { skip: missing ?? false }, () =>
-  withFolder(async (folder) => {
-    const path = join(folder, "metadata");
-    const data = join(folder, "data");
-    makeBlockFile(path, 16_000);
-    makeBlockFile(data, dataBlocks * 16);
-    const metadata = ThinMetadata.format(path, { dataBlockSize: 128, dataBlocks: 55_000 });
-    fill(metadata);
-    const { mappedBlocks } = metadata.openDevice(1);
-    const highest = metadata.openDevice(1).highestMapped();
-    metadata.close();
-    assert.equal(thinCheckComplaints(path), "");
-    const before = thinDump(path);
-    truncateSync(path, metadataBlocks * 4096);
+test(
+  "the kernel grows, uses and changes metadata made here, and it comes back sound",
+  { skip: missing ?? false },
+  (t) =>
+    withFolder(async (folder) => {
+      const path = join(folder, "metadata");
+      const data = join(folder, "data");
+      makeBlockFile(path, 16_000);
+      makeBlockFile(data, dataBlocks * 16);
+      const metadata = ThinMetadata.format(path, { dataBlockSize: 128, dataBlocks: 55_000 });
+      fill(metadata);
+      const { mappedBlocks } = metadata.openDevice(1);
+      const highest = metadata.openDevice(1).highestMapped();
+      metadata.close();
+      assert.equal(thinCheckComplaints(path), "");
+      const before = thinDump(path);
+      truncateSync(path, metadataBlocks * 4096);
 
-    const output = await runInKernel(script, [path, data]);
-    assert.match(output, new RegExp(`status: 0 \\d+ thin-pool 5 \\d+/${metadataBlocks} \\d+/${dataBlocks} \\d+ rw `));
-    assert.match(output, new RegExp(`thin: 0 12800000 thin ${mappedBlocks * 128} ${highest * 128 + 127}`));
-    assert.match(output, new RegExp(`after: 0 \\d+ thin-pool 6 \\d+/${metadataBlocks} \\d+/${dataBlocks} - rw `));
+      const output = await runInKernel(script, [path, data]);
+      ranInKernel(t, kernelNames.qemu, 1);
+      assert.match(output, new RegExp(`status: 0 \\d+ thin-pool 5 \\d+/${metadataBlocks} \\d+/${dataBlocks} \\d+ rw `));
+      assert.match(output, new RegExp(`thin: 0 12800000 thin ${mappedBlocks * 128} ${highest * 128 + 127}`));
+      assert.match(output, new RegExp(`after: 0 \\d+ thin-pool 6 \\d+/${metadataBlocks} \\d+/${dataBlocks} - rw `));
 
-    assert.equal(thinCheckComplaints(path), "");
-    assert.deepEqual(check(path), []);
-    const after = thinDump(path);
-    assert.equal(after.size, 300 - 30 + 1);
-    for (const id of [3, 100, 299]) assert.deepEqual(after.get(id)!.mappings, before.get(id)!.mappings);
-    const again = ThinMetadata.open(path);
-    assert.deepEqual(engineDump(again), after);
-    for (const { id } of [...again.details()]) {
-      again.closeDevice(id);
-      again.deleteThin(id);
-    }
-    again.commit(() => undefined);
-    assert.equal(again.allocatedDataBlocks, 0);
-    assert.equal(thinCheckComplaints(path), "");
-    again.close();
-  }),
+      assert.equal(thinCheckComplaints(path), "");
+      assert.deepEqual(check(path), []);
+      const after = thinDump(path);
+      assert.equal(after.size, 300 - 30 + 1);
+      for (const id of [3, 100, 299]) assert.deepEqual(after.get(id)!.mappings, before.get(id)!.mappings);
+      const again = ThinMetadata.open(path);
+      assert.deepEqual(engineDump(again), after);
+      for (const { id } of [...again.details()]) {
+        again.closeDevice(id);
+        again.deleteThin(id);
+      }
+      again.commit(() => undefined);
+      assert.equal(again.allocatedDataBlocks, 0);
+      assert.equal(thinCheckComplaints(path), "");
+      again.close();
+    }),
 );

@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { parsePoolTable } from "../../src/thin/pool-table.ts";
 import { Pool } from "../../src/thin/pool.ts";
 import { missingForKernel, runInKernel } from "./qemu-kernel.ts";
+import { kernelNames, ranInKernel } from "./ran-in-kernel.ts";
 
 const BLOCK = 64 * 1024;
 const VOLUME_BYTES = 8 * 2 ** 20;
@@ -64,7 +65,7 @@ const missing = missingForKernel();
 test(
   "a pool written in user space is the kernel's, changed there, and comes back",
   { skip: missing ?? false },
-  async () => {
+  async (t) => {
     const dir = mkdtempSync(join(tmpdir(), "mica-kernel-test-"));
     try {
       const { open, files } = makePool(dir);
@@ -101,6 +102,7 @@ test(
        dmsetup remove pool`,
         files,
       );
+      ranInKernel(t, kernelNames.qemu, 1);
       const seen = digestsIn(output);
       assert.deepEqual(
         [1, 2, 3, 4].map((id) => seen.get(id)),

@@ -3,7 +3,13 @@ import { basename, join } from "node:path";
 import type { TestContext } from "node:test";
 import { build } from "esbuild";
 import { packageFile } from "../../src/linux/package-root.ts";
-import { runInUserModeLinux, userModeLinuxRelease, type UserModeLinuxOptions } from "./user-mode-linux.ts";
+import { ranInKernel } from "./ran-in-kernel.ts";
+import {
+  runInUserModeLinux,
+  userModeLinuxName,
+  userModeLinuxRelease,
+  type UserModeLinuxOptions,
+} from "./user-mode-linux.ts";
 
 interface Result {
   name: string;
@@ -42,7 +48,7 @@ export async function runSuiteInKernel(t: TestContext, suite: KernelSuite): Prom
     if (results.length === 0) throw new Error(`No test ran in the kernel:\n${output}`);
     for (const result of results) await relay(t, result);
     const ran = results.filter(({ skip }) => skip === undefined).length;
-    t.diagnostic(`${ran} tests ran in Linux ${userModeLinuxRelease()} (User-mode Linux)`);
+    ranInKernel(t, userModeLinuxName(), ran);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -34,6 +34,11 @@ export function userModeLinuxRelease(): string {
   return readdirSync(MODULES_ROOT)[0];
 }
 
+/** What the kernel is called in the runner's last lines. */
+export function userModeLinuxName(): string {
+  return `Linux ${userModeLinuxRelease()} (User-mode Linux)`;
+}
+
 /**
  * Boots User-mode Linux (Debian's, 6.1) with this machine's file system, read-only, as its root and runs a bash script there, at
  * the processor's own speed. Writable are $SCRATCH (a tmpfs, TMPDIR and HOME too), /run, and a copy of /etc/lvm that goes with it;
