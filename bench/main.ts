@@ -5,16 +5,19 @@ import { userspaceDeviceMapper } from "../src/device-mapper/userspace/userspace-
 import { measureBlockDevices } from "./block-devices.ts";
 import { measureGraph } from "./graph.ts";
 import { measureImports } from "./import.ts";
+import { measureInKernel } from "./kernel/measure.ts";
+import { systems } from "./kernel/operations.ts";
 import { measureProcesses } from "./process.ts";
 import { Nbdkit } from "./stacks/nbdkit.ts";
 import { Qcow2 } from "./stacks/qcow2.ts";
 import { RawLoop } from "./stacks/raw-loop.ts";
 import { ThinPoolStack } from "./stacks/thin-pool.ts";
 import type { FioResult } from "./fio.ts";
+import { userModeLinuxRelease } from "../test/kernel/user-mode-linux.ts";
 import type { Stack } from "./stack.ts";
 
-type Section = "devices" | "graph" | "import" | "process";
-const SECTIONS: readonly Section[] = ["devices", "graph", "import", "process"];
+type Section = "devices" | "graph" | "import" | "process" | "kernel";
+const SECTIONS: readonly Section[] = ["devices", "graph", "import", "process", "kernel"];
 
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
@@ -26,7 +29,7 @@ for (const name of wanted) {
 const sections = wanted.length === 0 ? SECTIONS : SECTIONS.filter((section) => wanted.includes(section));
 const dir = mkdtempSync(join(tmpdir(), "mica-bench-"));
 try {
-  for (const section of sections) await { devices, graph, import: imports, process: processes }[section]();
+  for (const section of sections) await { devices, graph, import: imports, process: processes, kernel }[section]();
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }
@@ -93,6 +96,21 @@ async function processes(): Promise<void> {
     "engine's memory: 100 GB pool, 100 active devices of 64 MiB written",
     `${(figures.engineBytes / 1e6).toFixed(0)} MB`,
   ]);
+}
+
+async function kernel(): Promise<void> {
+  await measureInKernel(({ fileSystem, containers, rows }) => {
+    heading(
+      `In the kernel (User-mode Linux ${userModeLinuxRelease()}), ${fileSystem}, ${containers} containers in each pool (medians, milliseconds)`,
+    );
+    line(["operation", ...systems, ...systems.slice(1).map((peer) => `speed, mica ÷ ${peer}`)]);
+    line(["---", ...systems.flatMap(() => ["---:", "---:"]).slice(1)]);
+    for (const { row, milliseconds } of rows) {
+      const times = systems.map((system) => milliseconds[system].toFixed(2));
+      const ratios = systems.slice(1).map((peer) => ratio(milliseconds[peer] / milliseconds.mica));
+      line([row, ...times, ...ratios]);
+    }
+  });
 }
 
 function heading(text: string): void {

@@ -14,7 +14,13 @@ test=(mount:mount tar:tar xz:xz-utils zstd:zstd fio:fio skopeo:skopeo getfattr:a
   qemu-system-x86_64:qemu-system-x86 dmsetup:dmsetup busybox:busybox-static cpio:cpio
   linux.uml:user-mode-linux insmod:kmod cc:gcc /usr/include/stdio.h:libc6-dev setfacl:acl ip:iproute2
   lvm:lvm2 /lib/systemd/systemd-udevd:udev dockerd:docker.io containerd:containerd runc:runc jq:jq)
-bench=(fio:fio qemu-storage-daemon:qemu-system-common qemu-img:qemu-utils nbdkit:nbdkit nbdfuse:libnbd-bin)
+go_sources=/usr/share/gocode/src/github.com
+bench=(fio:fio qemu-storage-daemon:qemu-system-common qemu-img:qemu-utils nbdkit:nbdkit nbdfuse:libnbd-bin
+  linux.uml:user-mode-linux insmod:kmod cc:gcc /usr/include/stdio.h:libc6-dev dmsetup:dmsetup
+  go:golang-go "$go_sources/containerd/containerd/snapshots:golang-github-containerd-containerd-dev"
+  "$go_sources/docker/go-connections:golang-github-docker-go-connections-dev"
+  "$go_sources/vbatts/tar-split:golang-github-vbatts-tar-split-dev"
+  /usr/include/libdevmapper.h:libdevmapper-dev pkg-config:pkg-config dpkg-source:dpkg-dev)
 wanted=("${runtime[@]}")
 case $purpose in
   runtime) ;;
@@ -45,6 +51,9 @@ fi
 
 if [ "$purpose" = test ]; then
   bash scripts/fetch-kernel.sh
+fi
+if [ "$purpose" = bench ]; then
+  bash scripts/build-bench-peers.sh
 fi
 
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then

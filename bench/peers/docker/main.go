@@ -1,0 +1,44 @@
+// Times Docker's own devicemapper graph driver, called as its daemon calls it. Usage: docker-driver HOME OPTION…
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/docker/docker/daemon/graphdriver"
+	"github.com/docker/docker/daemon/graphdriver/devmapper"
+	"github.com/docker/docker/pkg/reexec"
+	"github.com/sirupsen/logrus"
+
+	"mica-bench/agent"
+)
+
+func main() {
+	if reexec.Init() {
+		return
+	}
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: docker-driver HOME OPTION…")
+		os.Exit(2)
+	}
+	logrus.SetLevel(logrus.WarnLevel)
+	var driver graphdriver.Driver
+	agent.Serve(agent.Operations{
+		"open": func([]string) (err error) {
+			driver, err = devmapper.Init(os.Args[1], os.Args[2:], nil, nil)
+			return err
+		},
+		"base": func([]string) error { return driver.Create("image", "", nil) },
+
+		"create": func(arguments []string) error {
+			return driver.CreateReadWrite(arguments[0], "image", nil)
+		},
+		"mount": func(arguments []string) error {
+			_, err := driver.Get(arguments[0], "")
+			return err
+		},
+		"unmount": func(arguments []string) error { return driver.Put(arguments[0]) },
+		"remove":  func(arguments []string) error { return driver.Remove(arguments[0]) },
+		"close":   func([]string) error { return driver.Cleanup() },
+	})
+}
