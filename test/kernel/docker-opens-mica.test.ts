@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { build } from "esbuild";
 import { packageFile } from "../../src/linux/package-root.ts";
 import { dockerFunctions, missingForDocker } from "./docker.ts";
+import { bundleForKernel } from "./bundle.ts";
 import { ranInKernel } from "./ran-in-kernel.ts";
 import { runInUserModeLinux, thinPoolModules, userModeLinuxName } from "./user-mode-linux.ts";
 
@@ -143,7 +143,7 @@ async function run(t: TestContext, what: { fs: string; baseSize: string; script:
   const folder = mkdtempSync(packageFile(".cache/docker-opens-mica-"));
   t.after(() => rmSync(folder, { recursive: true }));
   const work = join(folder, "work.mjs");
-  await bundleWork(work);
+  await bundleForKernel(folder, { work: "test/kernel/docker-graph-work.ts" });
   const settings = `FS=${what.fs} BASE_SIZE=${what.baseSize} WORK=${work}`;
   await runInUserModeLinux([settings, dockerFunctions, common, what.script].join("\n"), {
     modules: thinPoolModules,
@@ -158,20 +158,4 @@ async function run(t: TestContext, what: { fs: string; baseSize: string; script:
     lines: (name) => text(name).split("\n").filter(Boolean),
     json: (name) => JSON.parse(text(name)) as unknown,
   };
-}
-
-async function bundleWork(outfile: string): Promise<void> {
-  await build({
-    entryPoints: [packageFile("test/kernel/docker-graph-work.ts")],
-    outfile,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    external: ["koffi", "@node-rs/crc32"],
-    banner: {
-      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
-    },
-    logLevel: "warning",
-  });
 }

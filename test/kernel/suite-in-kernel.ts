@@ -1,8 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { TestContext } from "node:test";
-import { build } from "esbuild";
 import { packageFile } from "../../src/linux/package-root.ts";
+import { bundleForKernel } from "./bundle.ts";
 import { ranInKernel } from "./ran-in-kernel.ts";
 import {
   runInUserModeLinux,
@@ -61,23 +61,9 @@ async function relay(t: TestContext, { name, failed, skip, error }: Result): Pro
   });
 }
 
-async function bundle(folder: string, { files, programs }: KernelSuite): Promise<string[]> {
-  const entryPoints = Object.entries(programs ?? {}).map(([source, name]) => ({ in: packageFile(source), out: name }));
-  const tests = files.map((file) => ({ in: packageFile(file), out: basename(file, ".ts") }));
-  await build({
-    entryPoints: [...tests, ...entryPoints],
-    outdir: folder,
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    external: ["koffi", "@node-rs/crc32", "esbuild"],
-    banner: {
-      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
-    },
-    sourcemap: "inline",
-    logLevel: "warning",
-  });
-  return tests.map(({ out }) => join(folder, `${out}.mjs`));
+async function bundle(folder: string, { files, programs = {} }: KernelSuite): Promise<string[]> {
+  const tests = Object.fromEntries(files.map((file) => [basename(file, ".ts"), file]));
+  const others = Object.fromEntries(Object.entries(programs).map(([source, name]) => [name, source]));
+  await bundleForKernel(folder, { ...tests, ...others });
+  return Object.keys(tests).map((name) => join(folder, `${name}.mjs`));
 }
