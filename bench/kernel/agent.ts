@@ -27,9 +27,8 @@ export class Agent {
     return Number(text) / 1e6;
   }
 
-  /** Closes the system and waits for its process. */
-  async close(): Promise<void> {
-    await this.time("close");
+  /** Ends its process. */
+  async end(): Promise<void> {
     this.#process.stdin!.end();
     await once(this.#process, "exit");
   }

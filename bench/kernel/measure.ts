@@ -41,7 +41,7 @@ export async function measureInKernel(report: (figures: KernelFigures) => void):
         dataSize: "100G",
         metadataSize: "2G",
         firstDevices: 3,
-        warmUpTurns: 25,
+        warmUpTurns: 45,
         stages: [
           { containers: 10, turns: 20 },
           { containers: 500, turns: 20 },

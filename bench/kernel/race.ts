@@ -45,19 +45,21 @@ type Times = Partial<Record<Row, number>>;
 const plan = JSON.parse(process.argv[2]) as RacePlan;
 const systems = Object.keys(plan.programs) as System[];
 
+const agents = systems.map((system) => new Agent(system, plan.programs[system]!));
 const firstDevices = systems.map((): Times[] => []);
-for (let round = 0; round < plan.firstDevices; round++) {
+// The first is not counted.
+for (let round = 0; round <= plan.firstDevices; round++) {
   for (const index of inTurn(round)) {
-    const { agent, close } = start(systems[index], `first-${round}`);
-    firstDevices[index].push({ "first device": (await agent.time("open")) + (await agent.time("base")) });
+    await sleep(settleMs);
+    const { milliseconds, close } = await open(agents[index], `first-${round}`);
+    if (round > 0) firstDevices[index].push({ "first device": milliseconds });
     await close();
   }
 }
 
-const racers = systems.map((system) => start(system, "race"));
-for (const { agent } of racers) {
-  await agent.time("open");
-  await agent.time("base");
+const opened = [];
+for (const agent of agents) opened.push(await open(agent, "race"));
+for (const agent of agents) {
   // An image has been mounted, when it was unpacked. containerd mounts what it makes by itself.
   if (agent.name !== "containerd") {
     await agent.time("mount", "image");
@@ -69,7 +71,7 @@ await runTurns(plan.warmUpTurns);
 let containers = 0;
 for (const stage of plan.stages) {
   for (; containers < stage.containers; containers++) {
-    for (const { agent } of racers) await agent.time("create", `container-${containers}`);
+    for (const agent of agents) await agent.time("create", `container-${containers}`);
   }
   const times = await runTurns(stage.turns);
   const rows = medians(times);
@@ -77,29 +79,31 @@ for (const stage of plan.stages) {
   const figures: KernelFigures = { fileSystem: plan.fileSystem, containers, rows };
   console.log(`FIGURES ${JSON.stringify(figures)}`);
 }
-for (const { close } of racers) await close();
+for (const { close } of opened) await close();
+for (const agent of agents) await agent.end();
 
-function start(system: System, name: string): { agent: Agent; close: () => Promise<void> } {
-  const root = join(plan.folder, `${system}-${name}`);
+/** Opens a fresh graph, up to a device that containers can be made from. */
+async function open(agent: Agent, name: string): Promise<{ milliseconds: number; close: () => Promise<void> }> {
+  const root = join(plan.folder, `${agent.name}-${name}`);
   mkdirSync(root);
-  const cleanUps = [(): void => rmSync(root, { recursive: true })];
   const { fileSystem, baseSize, dataSize, metadataSize } = plan;
   let parameters: string[];
-  if (system === "containerd") {
+  let removePool = (): void => undefined;
+  if (agent.name === "containerd") {
     const pool = `containerd-${name}`;
-    cleanUps.unshift(makePool(pool, root, plan));
-    // As the others do on loopback files, it discards a device's blocks before it removes it.
-    parameters = [root, pool, baseSize, fileSystem, "true"];
+    removePool = makePool(pool, root, plan);
+    parameters = [root, pool, baseSize, fileSystem];
   } else {
     const sizes = [`dm.basesize=${baseSize}`, `dm.loopdatasize=${dataSize}`, `dm.loopmetadatasize=${metadataSize}`];
     parameters = [root, ...sizes, `dm.fs=${fileSystem}`, "dm.override_udev_sync_check=true"];
   }
-  const agent = new Agent(system, [...plan.programs[system]!, ...parameters]);
+  const milliseconds = (await agent.time("open", ...parameters)) + (await agent.time("base"));
   const close = async (): Promise<void> => {
-    await agent.close();
-    for (const cleanUp of cleanUps) cleanUp();
+    await agent.time("close");
+    removePool();
+    rmSync(root, { recursive: true });
   };
-  return { agent, close };
+  return { milliseconds, close };
 }
 
 /** The systems take turns. @returns the times of each cycle of each system */
@@ -109,7 +113,7 @@ async function runTurns(turns: number): Promise<Times[][]> {
     for (const index of inTurn(turn)) {
       await sleep(settleMs);
       for (let cycle = 0; cycle < cyclesInTurn; cycle++) {
-        const measured = await runCycle(racers[index].agent);
+        const measured = await runCycle(agents[index]);
         if (cycle > 0) times[index].push(measured);
       }
     }

@@ -1,4 +1,4 @@
-// Times containerd's own devmapper snapshotter, called in its process. Usage: containerd-snapshotter ROOT POOL SIZE FILESYSTEM
+// Times containerd's own devmapper snapshotter, called in its process. `open` takes ROOT POOL SIZE FILESYSTEM; the pool runs.
 package main
 
 import (
@@ -16,28 +16,30 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 6 {
-		fmt.Fprintln(os.Stderr, "usage: containerd-snapshotter ROOT POOL SIZE FILESYSTEM DISCARD")
-		os.Exit(2)
-	}
 	logrus.SetLevel(logrus.WarnLevel)
 	ctx := context.Background()
-	config := devmapper.Config{
-		RootPath:      os.Args[1],
-		PoolName:      os.Args[2],
-		BaseImageSize: os.Args[3],
-		DiscardBlocks: os.Args[5] == "true",
-	}
-	switch os.Args[4] {
-	case "ext4":
-		config.FileSystemType = "ext4"
-	case "xfs":
-		config.FileSystemType = "xfs"
-	}
-	mountPoint := func(key string) string { return filepath.Join(config.RootPath, "mnt", key) }
+	var root string
 	var snapshotter snapshots.Snapshotter
+	mountPoint := func(key string) string { return filepath.Join(root, "mnt", key) }
 	agent.Serve(agent.Operations{
-		"open": func([]string) (err error) {
+		"open": func(arguments []string) (err error) {
+			root = arguments[0]
+			config := devmapper.Config{
+				RootPath:      root,
+				PoolName:      arguments[1],
+				BaseImageSize: arguments[2],
+				// As the others do on loopback files.
+				DiscardBlocks: true,
+			}
+			// The type has no name outside of its package.
+			switch arguments[3] {
+			case "ext4":
+				config.FileSystemType = "ext4"
+			case "xfs":
+				config.FileSystemType = "xfs"
+			default:
+				return fmt.Errorf("no such file system: %s", arguments[3])
+			}
 			snapshotter, err = devmapper.NewSnapshotter(ctx, &config)
 			return err
 		},

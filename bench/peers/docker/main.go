@@ -1,10 +1,7 @@
-// Times Docker's own devicemapper graph driver, called as its daemon calls it. Usage: docker-driver HOME OPTION…
+// Times Docker's own devicemapper graph driver, called as its daemon calls it. `open` takes HOME OPTION…
 package main
 
 import (
-	"fmt"
-	"os"
-
 	"github.com/docker/docker/daemon/graphdriver"
 	"github.com/docker/docker/daemon/graphdriver/devmapper"
 	"github.com/docker/docker/pkg/reexec"
@@ -17,15 +14,11 @@ func main() {
 	if reexec.Init() {
 		return
 	}
-	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: docker-driver HOME OPTION…")
-		os.Exit(2)
-	}
 	logrus.SetLevel(logrus.WarnLevel)
 	var driver graphdriver.Driver
 	agent.Serve(agent.Operations{
-		"open": func([]string) (err error) {
-			driver, err = devmapper.Init(os.Args[1], os.Args[2:], nil, nil)
+		"open": func(arguments []string) (err error) {
+			driver, err = devmapper.Init(arguments[0], arguments[1:], nil, nil)
 			return err
 		},
 		"base": func([]string) error { return driver.Create("image", "", nil) },
