@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
 import { packageFile } from "../../src/linux/package-root.ts";
+import { bundleForKernel } from "../../test/kernel/bundle.ts";
 import { runInUserModeLinux, thinPoolModules } from "../../test/kernel/user-mode-linux.ts";
 import type { KernelFigures } from "./operations.ts";
 import type { RacePlan } from "./race.ts";
@@ -27,7 +27,7 @@ export async function measureInKernel(report: (figures: KernelFigures) => void):
   mkdirSync(packageFile(".cache"), { recursive: true });
   const bundles = mkdtempSync(packageFile(".cache/kernel-bench-"));
   try {
-    await bundle(bundles);
+    await bundleForKernel(bundles, { "mica-agent": "bench/kernel/mica-agent.ts", race: "bench/kernel/race.ts" });
     for (const fileSystem of ["ext4", "xfs"] as const) {
       const plan: RacePlan = {
         folder: FOLDER,
@@ -59,22 +59,4 @@ export async function measureInKernel(report: (figures: KernelFigures) => void):
   } finally {
     rmSync(bundles, { recursive: true });
   }
-}
-
-/** Loading hundreds of files is slow there. */
-async function bundle(folder: string): Promise<void> {
-  await build({
-    entryPoints: ["mica-agent", "race"].map((name) => ({ in: packageFile(`bench/kernel/${name}.ts`), out: name })),
-    outdir: folder,
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    external: ["koffi", "@node-rs/crc32"],
-    banner: {
-      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
-    },
-    logLevel: "warning",
-  });
 }
