@@ -1,7 +1,7 @@
 import { chmodSync, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, type Stats } from "node:fs";
 import { connect } from "node:net";
 import { dirname, isAbsolute, join } from "node:path";
-import { errorCode } from "../linux/system-error.ts";
+import { errorCode } from "./system-error.ts";
 
 /** The most a socket's path may have (sun_path of unix(7)), in bytes, and what our temporary name adds to its folder. */
 const maximumPathBytes = 107;
