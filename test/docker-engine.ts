@@ -1,0 +1,227 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, rmdirSync } from "node:fs";
+import { get } from "node:http";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { outcomeOf, type Outcome } from "./cli-support.ts";
+import { mountsIn, processesIn } from "./leftovers.ts";
+
+/** Debian's, whatever else is in PATH. */
+const dockerd = "/usr/sbin/dockerd";
+const dockerClient = "/usr/bin/docker";
+const programs = [dockerd, dockerClient, "/usr/bin/containerd", "/usr/bin/containerd-shim-runc-v2", "/usr/sbin/runc"];
+
+const startSeconds = 60;
+const stopSeconds = 30;
+const commandSeconds = 120;
+
+/** Why no real Docker Engine can run here, or undefined where one can. */
+export function missingForEngine(): string | undefined {
+  if (process.getuid?.() !== 0) return "needs root";
+  const missing = [...programs, "/bin/busybox"].filter((file) => !existsSync(file));
+  return missing.length === 0 ? undefined : `not installed: ${missing.join(", ")}`;
+}
+
+export interface EngineOptions {
+  /** What it keeps goes below this folder; absolute, and short, as sockets' paths are. */
+  readonly folder: string;
+  /** Storage driver: one of Docker's own, or a plugin's name. */
+  readonly driver: string;
+  /** More of dockerd's options. */
+  readonly options?: readonly string[];
+}
+
+/**
+ * A real Docker Engine (20.10) of its own, beside whatever else runs on the machine: no network, and data, sockets and cgroups apart. Containers
+ * have to be run with `--network none`.
+ */
+export class DockerEngine {
+  readonly folder: string;
+  readonly dataRoot: string;
+  readonly socket: string;
+  readonly #execRoot: string;
+  readonly #driver: string;
+  readonly #options: readonly string[];
+  readonly #cgroup: string;
+  readonly #log: string;
+  #process: ChildProcess | undefined;
+
+  constructor({ folder, driver, options = [] }: EngineOptions) {
+    this.folder = folder;
+    this.dataRoot = join(folder, "data");
+    this.socket = join(folder, "docker.sock");
+    this.#execRoot = join(folder, "exec");
+    this.#driver = driver;
+    this.#options = options;
+    this.#cgroup = `mica-${folder.replace(/[^0-9A-Za-z]+/g, "-")}`;
+    this.#log = join(folder, "dockerd.log");
+  }
+
+  /** Starts dockerd and waits until it answers. With the options it was made with, unless others are given. */
+  async start(options: readonly string[] = this.#options): Promise<void> {
+    mkdirSync(this.folder, { recursive: true });
+    const log = openSync(this.#log, "a");
+    const child = spawn(dockerd, [...this.#arguments(), ...options], {
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: this.folder },
+      stdio: ["ignore", log, log],
+    });
+    closeSync(log);
+    this.#process = child;
+    const until = Date.now() + startSeconds * 1000;
+    while (!(await answers(this.socket))) {
+      if (hasEnded(child) || Date.now() > until) throw new Error(`dockerd did not start:\n${this.log()}`);
+      await sleep(20);
+    }
+  }
+
+  /** Ends dockerd as systemd would. Its containers end too, unless it was started with --live-restore. */
+  async stop(): Promise<void> {
+    await this.#end("SIGTERM", stopSeconds);
+  }
+
+  /** dockerd's sudden death; its containers, and the shims that hold them, live on. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL", stopSeconds);
+    // containerd dies with it. Where nobody reaps the dead, as in a container without an init, the next dockerd would take it for alive.
+    rmSync(join(this.#execRoot, "containerd/containerd.pid"), { force: true });
+  }
+
+  /** Runs `docker ARGS`. */
+  docker(...args: string[]): Promise<Outcome> {
+    return outcomeOf(this.client(...args));
+  }
+
+  /** Runs `docker ARGS`, which must work, and returns what it printed, without the last line end. */
+  async ok(...args: string[]): Promise<string> {
+    const { status, signal, stdout, stderr } = await this.docker(...args);
+    if (status !== 0) throw new Error(`docker ${args.join(" ")} ended with ${status ?? signal}: ${stderr}${stdout}`);
+    return stdout.replace(/\n$/, "");
+  }
+
+  /** Starts `docker ARGS`; it is ended when it takes all too long. */
+  client(...args: string[]): ChildProcess {
+    const env = {
+      PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
+      HOME: this.folder,
+      DOCKER_CONFIG: join(this.folder, "client"),
+      DOCKER_HOST: `unix://${this.socket}`,
+      DOCKER_BUILDKIT: "0",
+    };
+    return spawn(dockerClient, args, { env, timeout: commandSeconds * 1000 });
+  }
+
+  /** The end of what dockerd logged. */
+  log(): string {
+    return readFileSync(this.#log, "utf8").split("\n").slice(-40).join("\n");
+  }
+
+  /** Takes away all that the engine made outside of files: containers, processes, mounts, cgroups; whatever state it is in. */
+  async remove(): Promise<void> {
+    if (this.#process !== undefined && !hasEnded(this.#process)) {
+      const containers = (await this.docker("ps", "--all", "--quiet")).stdout.split("\n").filter((id) => id !== "");
+      if (containers.length > 0) await this.docker("rm", "--force", "--volumes", ...containers);
+      await this.stop().catch(() => this.kill());
+    }
+    const shimSockets = this.#shimSockets();
+    for (const pid of this.#processes()) killHard(pid);
+    for (const pid of this.#containerProcesses()) killHard(pid);
+    for (const socket of shimSockets) rmSync(socket, { force: true });
+    for (const path of [...mountsIn(this.#execRoot), ...mountsIn(this.dataRoot)].reverse()) await unmount(path);
+    for (const folder of this.#cgroups()) await removeCgroup(folder);
+  }
+
+  #arguments(): string[] {
+    return [
+      ...["--data-root", this.dataRoot, "--exec-root", this.#execRoot, "--pidfile", join(this.folder, "docker.pid")],
+      ...["--host", `unix://${this.socket}`, "--storage-driver", this.#driver, "--experimental"],
+      ...["--bridge", "none", "--iptables=false", "--ip6tables=false"],
+      ...["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", `/${this.#cgroup}`],
+    ];
+  }
+
+  async #end(signal: "SIGTERM" | "SIGKILL", seconds: number): Promise<void> {
+    const child = this.#process;
+    if (child === undefined || hasEnded(child)) return;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    const late = sleep(seconds * 1000, "late", { ref: false });
+    if ((await Promise.race([ended, late])) === "late") throw new Error(`dockerd did not end:\n${this.log()}`);
+  }
+
+  /** dockerd, its containerd and the shims. */
+  #processes(): number[] {
+    return processesIn(this.#execRoot).map(({ pid }) => pid);
+  }
+
+  #containerProcesses(): number[] {
+    const files = this.#cgroups().flatMap((folder) => filesNamed(folder, "cgroup.procs"));
+    return [
+      ...new Set(files.flatMap((file) => readFileSync(file, "utf8").split("\n")).filter((pid) => pid !== "")),
+    ].map(Number);
+  }
+
+  /** One hierarchy of cgroups, or one a controller. */
+  #cgroups(): string[] {
+    const top = "/sys/fs/cgroup";
+    return [top, ...readdirSync(top).map((name) => join(top, name))]
+      .map((hierarchy) => join(hierarchy, this.#cgroup))
+      .filter((folder) => existsSync(folder));
+  }
+
+  /** Where containerd's shims listen: outside of its own folders. */
+  #shimSockets(): string[] {
+    return filesNamed(join(this.#execRoot, "containerd/daemon"), "address").map((file) =>
+      readFileSync(file, "utf8").replace(/^unix:\/\//, ""),
+    );
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+function answers(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const request = get({ socketPath, path: "/_ping" }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    request.on("error", () => resolve(false));
+  });
+}
+
+function filesNamed(folder: string, name: string): string[] {
+  if (!existsSync(folder)) return [];
+  const all = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  return all.filter((path) => path === name || path.endsWith(`/${name}`)).map((path) => join(folder, path));
+}
+
+function killHard(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended by itself.
+  }
+}
+
+async function unmount(path: string): Promise<void> {
+  await outcomeOf(spawn("umount", ["-l", path]));
+}
+
+/** A cgroup's folder goes when its last process is gone, which may take a moment. */
+async function removeCgroup(folder: string): Promise<void> {
+  const inner = readdirSync(folder, { recursive: true, withFileTypes: true, encoding: "utf8" })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name));
+  for (const path of [folder, ...inner].sort((a, b) => b.length - a.length)) {
+    for (let attempt = 0; attempt < 100; attempt++) {
+      try {
+        rmdirSync(path);
+        break;
+      } catch {
+        await sleep(20);
+      }
+    }
+  }
+}
