@@ -13,7 +13,8 @@ runtime=(mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs
 test=(mount:mount tar:tar xz:xz-utils zstd:zstd fio:fio skopeo:skopeo getfattr:attr setcap:libcap2-bin
   qemu-system-x86_64:qemu-system-x86 dmsetup:dmsetup busybox:busybox-static cpio:cpio
   linux.uml:user-mode-linux insmod:kmod cc:gcc /usr/include/stdio.h:libc6-dev setfacl:acl ip:iproute2
-  lvm:lvm2 /lib/systemd/systemd-udevd:udev dockerd:docker.io containerd:containerd runc:runc jq:jq)
+  lvm:lvm2 /lib/systemd/systemd-udevd:udev dockerd:docker.io containerd:containerd runc:runc jq:jq
+  docker-registry:docker-registry)
 go_sources=/usr/share/gocode/src/github.com
 bench=(fio:fio qemu-storage-daemon:qemu-system-common qemu-img:qemu-utils nbdkit:nbdkit nbdfuse:libnbd-bin
   linux.uml:user-mode-linux insmod:kmod cc:gcc /usr/include/stdio.h:libc6-dev dmsetup:dmsetup
