@@ -1,4 +1,5 @@
-import { activateDevice, deactivateDevice } from "./devices/activation.ts";
+import type { DeviceMapper } from "../device-mapper/device-mapper.ts";
+import { activateDevice, deactivateDevice, type WhenBusy } from "./devices/activation.ts";
 import { changeAutogrow } from "./growth/autogrow-change.ts";
 import { autogrowPolicy, type AutogrowPolicy, type AutogrowSettings } from "./growth/autogrow-policy.ts";
 import { checkGraph } from "./check.ts";
@@ -9,6 +10,7 @@ import { baseId, checkDeviceId } from "./devices/device-names.ts";
 import { deviceRecord, type DeviceRecord } from "./devices/device-record.ts";
 import type { DeviceDriverData, DeviceStatus, DeviceUsage, GraphBlockLocation } from "./devices/device-reports.ts";
 import { reportBlock, reportStatus, reportUsage } from "./devices/device-reporting.ts";
+import { ensureFormattedDevice, type DeviceFormat } from "./devices/formatted-device.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
 import { growPool, type GrownPool } from "./growth/growth.ts";
@@ -17,7 +19,7 @@ import { forgetLeftInPlace, leaveInPlace } from "./files/left-in-place.ts";
 import type { MountedDevices, MountWish } from "./devices/mounted-devices.ts";
 import { isDeviceMounted, mountPointOf } from "./devices/mount-points.ts";
 import { withOriginAtRest } from "./transactions/origin-at-rest.ts";
-import { removeDevice, retryDeferredDeletions } from "./devices/removal.ts";
+import { removeDevice, retryDeferredDeletions, type SpaceOnRemoval } from "./devices/removal.ts";
 import { stopGraph } from "./shutdown.ts";
 import { statusLines } from "./pool/status-lines.ts";
 import type { StorageOptions } from "./options/storage-options.ts";
@@ -61,6 +63,11 @@ export class DeviceSet {
     return this.#parts.context.options;
   }
 
+  /** The device mapper that the pool runs in. */
+  get deviceMapper(): DeviceMapper["kind"] {
+    return this.#parts.context.mapper.kind;
+  }
+
   /** The pool's name in the device mapper. */
   get poolName(): string {
     return this.#parts.context.pool;
@@ -84,12 +91,25 @@ export class DeviceSet {
     });
   }
 
-  /** Removes a device and gives its space back; later, where it is in use and deferred deletion is on. No error for an unknown one. */
-  async remove(id: string): Promise<void> {
+  /**
+   * Makes a device with an empty file system of its own, unless there is one: for snapshots that are not to begin as the graph's base.
+   * One that a crash left half made is made again.
+   */
+  async ensureFormatted(id: string, format: DeviceFormat): Promise<void> {
+    checkDeviceId(id);
+    await this.#onDevice(id, () => ensureFormattedDevice(this.#parts, id, format));
+  }
+
+  /**
+   * Removes a device and gives its space back; later, where it is in use and deferred deletion is on. No error for an unknown one.
+   *
+   * @param options.space what dm.blkdiscard says, unless told
+   */
+  async remove(id: string, options: { space?: SpaceOnRemoval | undefined } = {}): Promise<void> {
     checkDeviceId(id);
     await this.#onDevice(id, () => {
       this.#parts.mounted.forget(id);
-      return removeDevice(this.#parts, id);
+      return removeDevice(this.#parts, id, options.space);
     });
   }
 
@@ -125,14 +145,25 @@ export class DeviceSet {
     });
   }
 
-  /** Takes the block device away again. EBUSY while it is mounted or open. */
-  async deactivate(id: string): Promise<void> {
+  /**
+   * Takes the block device away again.
+   *
+   * @param options.whenBusy while it is mounted or open: EBUSY ("fail"), unless told
+   */
+  async deactivate(id: string, options: { whenBusy?: WhenBusy } = {}): Promise<void> {
     checkDeviceId(id);
     const { context } = this.#parts;
     await this.#onDevice(id, async () => {
-      await deactivateDevice(context, id, "fail");
+      await deactivateDevice(context, id, options.whenBusy ?? "fail");
       forgetLeftInPlace(context, id);
     });
+  }
+
+  /** What was written to an active device is on the disk when it returns, with all that a file system mounted from it has in memory. */
+  async settle(id: string): Promise<void> {
+    checkDeviceId(id);
+    const { context } = this.#parts;
+    await this.#onDevice(id, () => context.locks.change(() => withOriginAtRest(context, id, () => Promise.resolve())));
   }
 
   /** The lines of `docker info`, in its order and units. */

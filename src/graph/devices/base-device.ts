@@ -2,18 +2,15 @@ import { activateDevice, deactivateDevice } from "./activation.ts";
 import type { DeviceMetadata } from "../files/device-metadata.ts";
 import { baseId } from "./device-names.ts";
 import { readFileSystem, type FileSystemFacts } from "./file-system-superblock.ts";
-import { makeFileSystem } from "./file-system.ts";
+import { makeFormattedDevice, removeIncomplete, type FormattingParts } from "./formatted-device.ts";
 import type { GraphContext } from "../graph-context.ts";
 import { GraphError } from "../graph-error.ts";
 import type { MountedDevices } from "./mounted-devices.ts";
 import { humanSize } from "../options/size.ts";
 import { storeGrownSizes } from "../options/stored-options.ts";
-import type { Transactions } from "../transactions/transactions.ts";
 
 /** What it takes to work on the base device. */
-export interface BaseDeviceParts {
-  context: GraphContext;
-  transactions: Transactions;
+export interface BaseDeviceParts extends FormattingParts {
   mounted: MountedDevices;
 }
 
@@ -24,51 +21,36 @@ export interface BaseDeviceParts {
  * @throws GraphError EFOREIGN when the pool's base is not the one that was made; EINVAL for a smaller dm.basesize
  */
 export async function ensureBaseDevice(parts: BaseDeviceParts): Promise<void> {
-  const { context, transactions } = parts;
+  const { context } = parts;
   await context.locks.device(baseId, async () => {
     const existing = context.store.device(baseId);
     if (existing?.initialized === true) {
       await verifyBase(parts, existing);
       return;
     }
-    if (existing !== undefined) {
-      context.log("info", "the base device was not completed: making it again");
-      await deactivateDevice(context, baseId, "retry");
-      await context.locks.change(() => transactions.delete(baseId, existing));
-    }
+    await removeIncomplete(parts, baseId);
     await makeBase(parts);
   });
 }
 
-async function makeBase({ context, transactions }: BaseDeviceParts): Promise<void> {
-  const { options, store } = context;
-  const sizeBytes = options.baseSizeBytes - (options.baseSizeBytes % 512);
-  const metadata = await context.locks.change(() => transactions.createThin(baseId, sizeBytes));
-  const device = await activateDevice(context, baseId, metadata);
-  let made: FileSystemFacts | undefined;
-  try {
-    await makeFileSystem(options.fileSystem, device, options.mkfsArguments);
-    made = readFileSystem(device);
-  } finally {
-    await deactivateDevice(context, baseId, "retry");
-  }
-  if (made?.type !== options.fileSystem) {
-    throw new GraphError(
-      "EIO",
-      `Cannot make the base device: there is no ${options.fileSystem} on it after formatting`,
-    );
-  }
-  const { uuid, type } = made;
+async function makeBase(parts: BaseDeviceParts): Promise<void> {
+  const { context } = parts;
+  const { baseSizeBytes, fileSystem, mkfsArguments } = context.options;
+  const { metadata, facts } = await makeFormattedDevice(parts, baseId, {
+    sizeBytes: baseSizeBytes,
+    fileSystem,
+    mkfsArguments,
+  });
   await context.locks.change(() => {
-    store.writeDeviceSet({
-      nextDeviceId: store.deviceSet()?.nextDeviceId ?? metadata.deviceId,
-      baseDeviceUuid: uuid,
-      baseDeviceFileSystem: type,
+    context.store.writeDeviceSet({
+      nextDeviceId: context.store.deviceSet()?.nextDeviceId ?? metadata.deviceId,
+      baseDeviceUuid: facts.uuid,
+      baseDeviceFileSystem: facts.type,
     });
-    store.writeDevice(baseId, { ...metadata, initialized: true });
+    context.store.writeDevice(baseId, { ...metadata, initialized: true });
     return Promise.resolve();
   });
-  context.log("debug", `the base device is made: ${humanSize(sizeBytes)} of ${type}, ${uuid}`);
+  context.log("debug", `the base device is made: ${humanSize(metadata.sizeBytes)} of ${facts.type}, ${facts.uuid}`);
 }
 
 async function verifyBase(parts: BaseDeviceParts, metadata: DeviceMetadata): Promise<void> {

@@ -14,6 +14,9 @@ import type { Transactions } from "../transactions/transactions.ts";
 const attempts = 200;
 const pauseMs = 100;
 
+/** Whether a device's blocks are discarded before it goes, so that the host gets them back. */
+export type SpaceOnRemoval = "discard" | "keep";
+
 /** What it takes to remove devices. */
 export interface RemovalParts {
   context: GraphContext;
@@ -25,15 +28,16 @@ export interface RemovalParts {
  * Removes a device and gives its space back. One in use is marked for deferred deletion, or, without that, tried again 200 times,
  * 100 ms apart. No error for an unknown one. Only for who holds the device's lock.
  *
+ * @param space what dm.blkdiscard says, unless told
  * @throws GraphError EBUSY
  */
-export async function removeDevice(parts: RemovalParts, id: string): Promise<void> {
+export async function removeDevice(parts: RemovalParts, id: string, space?: SpaceOnRemoval): Promise<void> {
   const { context } = parts;
   const metadata = context.store.device(id);
   if (metadata === undefined) return;
   for (let attempt = 1; ; attempt++) {
     try {
-      await removeUnused(parts, id, metadata);
+      await removeUnused(parts, id, metadata, space);
       return;
     } catch (error) {
       if (errorCode(error) !== "EBUSY") throw error;
@@ -74,11 +78,16 @@ export async function retryDeferredDeletions(parts: RemovalParts): Promise<void>
   }
 }
 
-async function removeUnused(parts: RemovalParts, id: string, metadata: DeviceMetadata): Promise<void> {
+async function removeUnused(
+  parts: RemovalParts,
+  id: string,
+  metadata: DeviceMetadata,
+  space: SpaceOnRemoval = parts.context.options.blkDiscard ? "discard" : "keep",
+): Promise<void> {
   const { context, transactions, deferred } = parts;
   if (isDeviceMounted(context, id)) throw inUse(id);
   await requireUnused(context, id);
-  if (context.options.blkDiscard) await discardAll(context, id, metadata);
+  if (space === "discard") await discardAll(context, id, metadata);
   await deactivateDevice(context, id, "fail");
   await context.locks.change(() => transactions.delete(id, metadata));
   deferred.remove(id);
