@@ -1,19 +1,18 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { BackgroundProgram } from "./background-program.ts";
 import { outcomeOf, type Outcome } from "./cli-support.ts";
 import { mountsIn, processesIn } from "./leftovers.ts";
 
 /** Debian's, whatever else is in PATH. */
 const dockerd = "/usr/sbin/dockerd";
 const dockerClient = "/usr/bin/docker";
+const searchPath = "/usr/sbin:/usr/bin:/sbin:/bin";
 const programs = [dockerd, dockerClient, "/usr/bin/containerd", "/usr/bin/containerd-shim-runc-v2", "/usr/sbin/runc"];
 
-const startSeconds = 60;
-const stopSeconds = 30;
 const commandSeconds = 120;
 
 /** Why no real Docker Engine can run here, or undefined where one can. */
@@ -44,8 +43,7 @@ export class DockerEngine {
   readonly #driver: string;
   readonly #options: readonly string[];
   readonly #cgroup: string;
-  readonly #log: string;
-  #process: ChildProcess | undefined;
+  readonly #program: BackgroundProgram;
 
   constructor({ folder, driver, options = [] }: EngineOptions) {
     this.folder = folder;
@@ -55,34 +53,28 @@ export class DockerEngine {
     this.#driver = driver;
     this.#options = options;
     this.#cgroup = `mica-${folder.replace(/[^0-9A-Za-z]+/g, "-")}`;
-    this.#log = join(folder, "dockerd.log");
+    this.#program = new BackgroundProgram("dockerd", join(folder, "dockerd.log"));
   }
 
   /** Starts dockerd and waits until it answers. With the options it was made with, unless others are given. */
   async start(options: readonly string[] = this.#options): Promise<void> {
     mkdirSync(this.folder, { recursive: true });
-    const log = openSync(this.#log, "a");
-    const child = spawn(dockerd, [...this.#arguments(), ...options], {
-      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: this.folder },
-      stdio: ["ignore", log, log],
+    await this.#program.start({
+      program: dockerd,
+      args: [...this.#arguments(), ...options],
+      env: { PATH: searchPath, HOME: this.folder },
+      isReady: () => answers(this.socket),
     });
-    closeSync(log);
-    this.#process = child;
-    const until = Date.now() + startSeconds * 1000;
-    while (!(await answers(this.socket))) {
-      if (hasEnded(child) || Date.now() > until) throw new Error(`dockerd did not start:\n${this.log()}`);
-      await sleep(20);
-    }
   }
 
   /** Ends dockerd as systemd would. Its containers end too, unless it was started with --live-restore. */
   async stop(): Promise<void> {
-    await this.#end("SIGTERM", stopSeconds);
+    await this.#program.end("SIGTERM");
   }
 
   /** dockerd's sudden death; its containers, and the shims that hold them, live on. */
   async kill(): Promise<void> {
-    await this.#end("SIGKILL", stopSeconds);
+    await this.#program.end("SIGKILL");
     // containerd dies with it. Where nobody reaps the dead, as in a container without an init, the next dockerd would take it for alive.
     rmSync(join(this.#execRoot, "containerd/containerd.pid"), { force: true });
   }
@@ -102,7 +94,7 @@ export class DockerEngine {
   /** Starts `docker ARGS`; it is ended when it takes all too long. */
   client(...args: string[]): ChildProcess {
     const env = {
-      PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
+      PATH: searchPath,
       HOME: this.folder,
       DOCKER_CONFIG: join(this.folder, "client"),
       DOCKER_HOST: `unix://${this.socket}`,
@@ -113,12 +105,12 @@ export class DockerEngine {
 
   /** The end of what dockerd logged. */
   log(): string {
-    return readFileSync(this.#log, "utf8").split("\n").slice(-40).join("\n");
+    return this.#program.log();
   }
 
   /** Takes away all that the engine made outside of files: containers, processes, mounts, cgroups; whatever state it is in. */
   async remove(): Promise<void> {
-    if (this.#process !== undefined && !hasEnded(this.#process)) {
+    if (this.#program.isRunning) {
       const containers = (await this.docker("ps", "--all", "--quiet")).stdout.split("\n").filter((id) => id !== "");
       if (containers.length > 0) await this.docker("rm", "--force", "--volumes", ...containers);
       await this.stop().catch(() => this.kill());
@@ -138,15 +130,6 @@ export class DockerEngine {
       ...["--bridge", "none", "--iptables=false", "--ip6tables=false"],
       ...["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", `/${this.#cgroup}`],
     ];
-  }
-
-  async #end(signal: "SIGTERM" | "SIGKILL", seconds: number): Promise<void> {
-    const child = this.#process;
-    if (child === undefined || hasEnded(child)) return;
-    const ended = once(child, "exit");
-    child.kill(signal);
-    const late = sleep(seconds * 1000, "late", { ref: false });
-    if ((await Promise.race([ended, late])) === "late") throw new Error(`dockerd did not end:\n${this.log()}`);
   }
 
   /** dockerd, its containerd and the shims. */
@@ -175,10 +158,6 @@ export class DockerEngine {
       readFileSync(file, "utf8").replace(/^unix:\/\//, ""),
     );
   }
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
 }
 
 function answers(socketPath: string): Promise<boolean> {
