@@ -2,6 +2,7 @@
 import { fstatSync, openSync, readSync, writeSync, fsyncSync } from "node:fs";
 import { punchHole, zeroRange } from "../linux/fallocate.ts";
 import { mount } from "../linux/mount.ts";
+import { seek } from "../linux/seek.ts";
 import { ControlFile } from "./control-file.ts";
 import { ExportedFiles } from "./exported-files.ts";
 import { FuseChannel } from "./fuse-channel.ts";
@@ -11,6 +12,7 @@ import { NOT_NOW, type ServedVolume } from "./served-volume.ts";
 
 const [path, point] = process.argv.slice(2);
 const fd = openSync(path, "r+");
+const sizeBytes = fstatSync(fd).size;
 const counts = { holes: 0, zeroed: 0, flushes: 0, held: 0 };
 let holding = false;
 
@@ -39,10 +41,14 @@ const volume: ServedVolume = {
     fsyncSync(fd);
     return 0;
   },
+  seekData: (offset) => seek(fd, offset, "data") ?? sizeBytes,
+  seekHole: (offset) => seek(fd, offset, "hole") ?? sizeBytes,
+  get allocatedBytes() {
+    return fstatSync(fd).blocks * 512;
+  },
 };
 
 const files = new ExportedFiles();
-const sizeBytes = fstatSync(fd).size;
 files.add({
   name: "flat",
   deviceId: 1,

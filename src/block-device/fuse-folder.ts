@@ -100,16 +100,18 @@ export class FuseFolder {
   }
 
   #root(): NodeAttributes {
-    return { nodeLow: ROOT_NODE, nodeHigh: 0, kind: "folder", sizeBytes: 0, blockSizeBytes: 4096 };
+    return { nodeLow: ROOT_NODE, nodeHigh: 0, kind: "folder", sizeBytes: 0, allocatedBytes: 0, blockSizeBytes: 4096 };
   }
 
   #control(): NodeAttributes {
-    return { nodeLow: CONTROL_NODE, nodeHigh: 0, kind: "file", sizeBytes: 0, blockSizeBytes: 4096 };
+    return { nodeLow: CONTROL_NODE, nodeHigh: 0, kind: "file", sizeBytes: 0, allocatedBytes: 0, blockSizeBytes: 4096 };
   }
 
   #file(file: ExportedFile): NodeAttributes {
     const { sizeBytes, slot, generation } = file;
+    const { allocatedBytes } = file.volume;
+    const nodeLow = slot + FIRST_VOLUME_NODE;
     const blockSizeBytes = this.#blockSizeBytes;
-    return { nodeLow: slot + FIRST_VOLUME_NODE, nodeHigh: generation, kind: "file", sizeBytes, blockSizeBytes };
+    return { nodeLow, nodeHigh: generation, kind: "file", sizeBytes, allocatedBytes, blockSizeBytes };
   }
 }

@@ -25,6 +25,7 @@ export const Opcode = {
   BATCH_FORGET: 42,
   FALLOCATE: 43,
   READDIRPLUS: 44,
+  LSEEK: 46,
 } as const;
 
 /** Flags of INIT; those of the second word are numbered from 0 there. */
@@ -52,6 +53,9 @@ export const OpenFlag = {
 /** Modes of FALLOCATE that loop devices send: discard and write-zeroes. */
 export const FallocateMode = { PUNCH_HOLE: 1 | 2, ZERO_RANGE: 1 | 16 } as const;
 
+/** What LSEEK asks for, with the kernel's own numbers (lseek(2)): it answers the other kinds itself. */
+export const Whence = { SEEK_DATA: 3, SEEK_HOLE: 4 } as const;
+
 /** Bit 63 of `unique`, in its upper word: the request was handed out before. */
 export const UNIQUE_RESEND_HIGH = 0x80000000;
 
@@ -73,6 +77,8 @@ export const In = {
   offset: 48,
   size: 56,
   fallocateMode: 64,
+  /** LSEEK: u64 handle, u64 offset, u32 whence. */
+  whence: 56,
   /** WRITE's data. */
   writeData: 80,
 } as const;
@@ -83,7 +89,7 @@ export const MAX_WRITE = 1 << 20;
 export const MAX_PAGES = 256;
 
 /** Bytes of the answers. */
-export const OutSize = { attr: 104, entry: 128, open: 16, write: 8, statfs: 80, init: 64 } as const;
+export const OutSize = { attr: 104, entry: 128, open: 16, write: 8, lseek: 8, statfs: 80, init: 64 } as const;
 
 /** The root folder's node id, by definition. */
 export const ROOT_NODE = 1;

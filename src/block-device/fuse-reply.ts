@@ -5,6 +5,7 @@ import type { FuseChannel } from "./fuse-channel.ts";
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
 const ATTR_BODY = 88;
+const TWO_32 = 0x1_0000_0000;
 
 /** What an attribute block says of a node. */
 export interface NodeAttributes {
@@ -12,6 +13,8 @@ export interface NodeAttributes {
   nodeHigh: number;
   kind: "folder" | "file";
   sizeBytes: number;
+  /** What the file holds, as `du` has it. */
+  allocatedBytes: number;
   /** The preferred unit, in bytes. */
   blockSizeBytes: number;
 }
@@ -54,6 +57,13 @@ export class FuseReply {
     this.send(request, OutSize.write);
   }
 
+  /** Answers LSEEK: a place in the file, in bytes. */
+  sendOffset(request: Uint32Array, offset: number): void {
+    this.#words[OUT_HEADER >> 2] = offset;
+    this.#words[(OUT_HEADER >> 2) + 1] = offset / TWO_32;
+    this.send(request, OutSize.lseek);
+  }
+
   /** Clears room for a body of so many bytes and returns where it starts. */
   clear(length: number): number {
     this.buffer.fill(0, OUT_HEADER, OUT_HEADER + length);
@@ -66,7 +76,7 @@ export class FuseReply {
     buffer.writeUInt32LE(node.nodeLow, at);
     buffer.writeUInt32LE(node.nodeHigh, at + 4);
     buffer.writeBigUInt64LE(BigInt(node.sizeBytes), at + 8);
-    buffer.writeBigUInt64LE(BigInt(Math.ceil(node.sizeBytes / 512)), at + 16);
+    buffer.writeBigUInt64LE(BigInt(Math.ceil(node.allocatedBytes / 512)), at + 16);
     for (const time of [24, 32, 40]) buffer.writeBigUInt64LE(BigInt(this.#startedSeconds), at + time);
     buffer.writeUInt32LE(node.kind === "folder" ? S_IFDIR | 0o700 : S_IFREG | 0o600, at + 60);
     buffer.writeUInt32LE(node.kind === "folder" ? 2 : 1, at + 64);

@@ -24,6 +24,7 @@ import { fileURLToPath } from "node:url";
 import { attachLoop, detachLoop, loopInfo, loopsOf } from "../linux/loop.ts";
 import { isMounted } from "../linux/mount-table.ts";
 import { unmount } from "../linux/mount.ts";
+import { seek } from "../linux/seek.ts";
 
 const possible = process.getuid?.() === 0 && existsSync("/dev/fuse") && existsSync("/dev/loop-control");
 const SIZE = 64 << 20;
@@ -134,6 +135,26 @@ describe("the FUSE server", { skip: possible ? false : "needs root, /dev/fuse an
     closeSync(fd);
     assert.ok(counts().flushes > 0);
     assert.equal(detachLoop(device), "detached");
+  });
+
+  test("tells where data and holes are, so that copies stay sparse", () => {
+    const file = join(folder, "data");
+    truncateSync(file, 0);
+    truncateSync(file, SIZE);
+    const fd = openSync(join(point, "flat"), "r+");
+    try {
+      writeSync(fd, Buffer.alloc(4096, 1), 0, 4096, 1 << 20);
+      assert.equal(seek(fd, 0, "hole"), 0);
+      assert.equal(seek(fd, 0, "data"), 1 << 20);
+      assert.equal(seek(fd, 1 << 20, "hole"), (1 << 20) + 4096);
+      assert.equal(seek(fd, 2 << 20, "data"), undefined);
+      assert.equal(seek(fd, SIZE, "hole"), undefined);
+    } finally {
+      closeSync(fd);
+    }
+    assert.equal(spawnSync("cp", [join(point, "flat"), join(folder, "copy")]).status, 0);
+    assert.ok(statSync(join(folder, "copy")).blocks * 512 < 1 << 20);
+    assert.equal(spawnSync("cmp", [join(point, "flat"), join(folder, "copy")]).status, 0);
   });
 
   test("holds what cannot be done now, and does it later", async () => {

@@ -147,7 +147,8 @@ export class FuseServer {
       case Opcode.READ:
       case Opcode.WRITE:
       case Opcode.FSYNC:
-      case Opcode.FALLOCATE: {
+      case Opcode.FALLOCATE:
+      case Opcode.LSEEK: {
         const result = file.held ? NOT_NOW : this.#transfer(file, opcode);
         if (result === NOT_NOW) this.#hold(length);
         else if (result < 0) this.#reply.sendError(words, result);
@@ -176,6 +177,7 @@ export class FuseServer {
     }
     const offset = words[In.offset >> 2] + words[(In.offset >> 2) + 1] * TWO_32;
     if (opcode === Opcode.FALLOCATE) return this.#fallocate(file, offset);
+    if (opcode === Opcode.LSEEK) return this.#seek(file, offset);
     const room = file.sizeBytes - offset;
     const asked = words[In.size >> 2];
     if (opcode === Opcode.READ) {
@@ -203,6 +205,19 @@ export class FuseServer {
     }
     if (result === 0) this.#reply.sendError(words, 0);
     return result;
+  }
+
+  #seek(file: ExportedFile, offset: number): number {
+    const words = this.#words;
+    const whence = words[In.whence >> 2];
+    if (whence !== fuse.Whence.SEEK_DATA && whence !== fuse.Whence.SEEK_HOLE) return -errno.EINVAL;
+    if (offset >= file.sizeBytes) return -errno.ENXIO;
+    const data = whence === fuse.Whence.SEEK_DATA;
+    const found = data ? file.volume.seekData(offset) : file.volume.seekHole(offset);
+    if (found < 0) return found;
+    if (data && found >= file.sizeBytes) return -errno.ENXIO; // no data any more: lseek(2)
+    this.#reply.sendOffset(words, Math.min(found, file.sizeBytes));
+    return 0;
   }
 
   #sendOpen(handleLow: number, handleHigh: number): void {
@@ -246,6 +261,7 @@ export class FuseServer {
       case Opcode.RELEASE:
       case Opcode.FSYNC:
       case Opcode.FALLOCATE:
+      case Opcode.LSEEK:
         if (words[In.nodeId >> 2] === fuse.CONTROL_NODE) return this.#handleControl();
         // A volume that is no longer there.
         return reply.sendError(words, words[1] === Opcode.RELEASE ? 0 : -errno.EIO);

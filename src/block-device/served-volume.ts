@@ -13,4 +13,12 @@ export interface ServedVolume {
   /** Afterwards the whole range reads as zeroes. */
   writeZeroes(offset: number, length: number): number;
   flush(): number;
+  /**
+   * Where data, or a hole, begins next: at `offset` (inside the volume) or behind it, in bytes; the volume's size where there is none. A negative
+   * error number. `seekHole` may name a place too early, where the data go on: whoever looks for data there finds them.
+   */
+  seekData(offset: number): number;
+  seekHole(offset: number): number;
+  /** What the volume holds, in bytes. */
+  readonly allocatedBytes: number;
 }

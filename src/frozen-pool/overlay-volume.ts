@@ -57,6 +57,19 @@ export class OverlayVolume implements ServedVolume {
     return 0;
   }
 
+  /** Where the holes are is not told: all of it is data. */
+  seekData(offset: number): number {
+    return offset;
+  }
+
+  seekHole(): number {
+    return this.allocatedBytes;
+  }
+
+  get allocatedBytes(): number {
+    return this.below.sizeBytes;
+  }
+
   close(): void {
     closeSync(this.fd);
   }

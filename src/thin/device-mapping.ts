@@ -127,6 +127,18 @@ export class DeviceMapping implements ChunkOwner {
     return removed;
   }
 
+  /** The first mapped virtual block from `begin` on, Infinity when there is none. */
+  nextMapped(begin: number): number {
+    return this.lookup(begin) >= 0 ? begin : this.#context.trees.mappings.lowestKeyFrom(this.#device.root, begin);
+  }
+
+  /** The first unmapped virtual block from `begin` on, or `end`, whichever comes first. */
+  nextUnmapped(begin: number, end: number): number {
+    let block = begin;
+    while (block < end && this.lookup(block) >= 0) block++;
+    return block;
+  }
+
   /** The highest mapped virtual block, -1 when nothing is mapped. */
   highestMapped(): number {
     return this.#context.trees.mappings.highestKey(this.#device.root);

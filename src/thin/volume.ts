@@ -9,6 +9,9 @@ import { poolMode } from "./pool-mode.ts";
 import type { RequestStatus } from "./request-status.ts";
 import { unmapBlocks, zeroRange } from "./volume-zeroing.ts";
 
+/** How far a hole is looked for. */
+const mostSeekBlocks = 2 ** 20;
+
 /**
  * An active thin device. Offsets and lengths are bytes from its start; a request may have any alignment and length
  * that lies inside the device. No method throws; see `RequestStatus`.
@@ -136,6 +139,47 @@ export class ThinVolume implements WritableVolume {
   flush(): RequestStatus {
     if (this.lostChanges || this.#core.mode === poolMode.fail) return -errno.EIO;
     return this.#core.commit();
+  }
+
+  /**
+   * Where data begins, at `offset` (inside the volume) or behind it: bytes, `sizeBytes` when only a hole follows; a negative errno. What the external
+   * origin has counts as data.
+   */
+  seekData(offset: number): number {
+    return this.#seek(offset, "data");
+  }
+
+  /**
+   * Where a hole begins, at `offset` or behind it; else `sizeBytes`. Looks no further than 2^20 blocks and then names the place where it stopped, so that
+   * no request waits long: whoever looks for data there finds them.
+   */
+  seekHole(offset: number): number {
+    return this.#seek(offset, "hole");
+  }
+
+  #seek(offset: number, what: "data" | "hole"): number {
+    if (this.#core.mode === poolMode.fail) return -errno.EIO;
+    const blockBytes = this.#blockBytes;
+    const originBytes = this.origin?.sizeBytes ?? 0;
+    const from = what === "hole" ? Math.max(offset, originBytes) : offset;
+    if (from < originBytes || from >= this.sizeBytes) return Math.min(from, this.sizeBytes);
+    const block = Math.floor(from / blockBytes);
+    const end = Math.min(block + mostSeekBlocks, Math.ceil(this.sizeBytes / blockBytes));
+    try {
+      const found = what === "data" ? this.mapping.nextMapped(block) : this.mapping.nextUnmapped(block, end);
+      return found === block ? from : Math.min(found * blockBytes, this.sizeBytes);
+    } catch (error) {
+      return this.#lookupFailed(error);
+    }
+  }
+
+  /** What is mapped; the origin's bytes are not the volume's. */
+  get allocatedBytes(): number {
+    try {
+      return this.mapping.mappedBlocks * this.#blockBytes;
+    } catch {
+      return 0; // the device went with a transaction that was lost
+    }
   }
 
   #outside(offset: number, length: number): boolean {
