@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { mount, mountAsync, mountFlags, unmount, unmountAsync } from "../../linux/mount.ts";
@@ -25,6 +25,8 @@ export interface MountWish {
   mountLabel?: string | undefined;
   /** Nothing is written to the device, if its file system was cleanly unmounted. */
   readOnly?: boolean | undefined;
+  /** Who owns the root file system's top, and may go through the folder of mounts: the root of a user namespace. Default: as it is. */
+  owner?: { user: number; group: number } | undefined;
 }
 
 /** Where it is known that there is little to read or write, another thread would cost more than it spares this one. */
@@ -180,10 +182,22 @@ export class MountedDevices {
       throw error;
     }
     forgetLeftInPlace(this.#context, id);
-    if (lingered !== undefined || existsSync(rootfs)) return;
-    if (wish.readOnly === true) await this.#makeWritable(id);
-    mkdirSync(rootfs, { mode: 0o755 });
-    writeFileSync(join(mountPointOf(this.#context, id), "id"), id, { mode: 0o600 });
+    if (lingered === undefined && !existsSync(rootfs)) {
+      if (wish.readOnly === true) await this.#makeWritable(id);
+      mkdirSync(rootfs, { mode: 0o755 });
+      writeFileSync(join(mountPointOf(this.#context, id), "id"), id, { mode: 0o600 });
+    }
+    if (wish.owner !== undefined) this.#giveTo(wish.owner, rootfs);
+  }
+
+  /** A user namespace's root is nobody here: it has to be let through the folder of mounts by its group, and nobody else is. */
+  #giveTo({ user, group }: { user: number; group: number }, rootfs: string): void {
+    const top = statSync(rootfs);
+    if (top.uid !== user || top.gid !== group) chownSync(rootfs, user, group);
+    const mounts = join(this.#context.root, "mnt");
+    const before = statSync(mounts);
+    if (before.gid !== group) chownSync(mounts, before.uid, group);
+    if ((before.mode & 0o777) !== 0o710) chmodSync(mounts, 0o710);
   }
 
   async #mount(id: string, device: string, type: FileSystemType, wish: MountWish, pace: Pace): Promise<void> {

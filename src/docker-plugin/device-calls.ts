@@ -1,0 +1,66 @@
+import { parseSize } from "../graph/options/size.ts";
+import { mapsOwners, rootOwner } from "../layer/owner-map.ts";
+import { checkInitOptions } from "./init-options.ts";
+import type { PluginContext } from "./plugin-context.ts";
+import { RequestError, type CreateRequest, type InitRequest } from "./protocol.ts";
+
+/**
+ * Begins with a dockerd. One that comes again, as after its death, keeps what is mounted; another one is refused while something is
+ * mounted for the one before.
+ */
+export async function init(context: PluginContext, request: InitRequest): Promise<void> {
+  const { devices, session, mounts, log } = context;
+  const { Home: home, Opts: options, UIDMaps: users, GIDMaps: groups } = request;
+  const ignored = checkInitOptions(options, devices.options);
+  if (ignored.length > 0) log.warn(`${ignored.join(", ")} of dockerd has no effect: the graph is there already`);
+  if (session.home !== undefined && session.home !== home && mounts.any) {
+    throw new RequestError(
+      409,
+      `Cannot serve the dockerd whose driver folder is '${home}': devices are mounted for the one of '${session.home}'. ` +
+        "Stop that one, or give each dockerd a graph of its own",
+    );
+  }
+  await mounts.beginAnew();
+  session.begin({ home, owners: { users, groups } });
+}
+
+/** Docker has ended: its mounts go. The graph, which may have other users, stays open, and its pool runs on. */
+export async function cleanup({ mounts, session }: PluginContext): Promise<void> {
+  const failures = await mounts.endAll();
+  session.end();
+  for (const error of failures.values()) throw error;
+}
+
+/** Create and CreateReadWrite, which are the same: every layer is a device of its own. */
+export async function create({ devices }: PluginContext, request: CreateRequest): Promise<void> {
+  const sizeBytes = readSize(request.StorageOpt);
+  await devices.create(request.ID, request.Parent, sizeBytes === undefined ? {} : { sizeBytes });
+}
+
+export async function get({ mounts, session }: PluginContext, id: string, mountLabel: string): Promise<string> {
+  return mounts.get(id, {
+    mountLabel: checkLabel(mountLabel),
+    owner: mapsOwners(session.owners) ? rootOwner(session.owners) : undefined,
+  });
+}
+
+/** @returns bytes; undefined for the parent's size */
+function readSize(options: Record<string, string>): number | undefined {
+  let sizeBytes: number | undefined;
+  for (const [name, value] of Object.entries(options)) {
+    if (name.toLowerCase() !== "size") {
+      throw new RequestError(400, `Cannot use storage option '${name}': unknown option. There is size, as in size=20G`);
+    }
+    sizeBytes = parseSize(value, "storage option size");
+  }
+  return sizeBytes === 0 ? undefined : sizeBytes;
+}
+
+/** It becomes part of mount options, in quotes. */
+function checkLabel(label: string): string {
+  if (/^[^"\\\p{Cc}]{0,4096}$/u.test(label)) return label;
+  throw new RequestError(
+    400,
+    `Cannot use mount label ${JSON.stringify(label)}: it holds quotes, backslashes or control characters`,
+  );
+}

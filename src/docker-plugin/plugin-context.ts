@@ -1,0 +1,12 @@
+import type { Logger } from "pino";
+import type { DeviceSet } from "../graph/device-set.ts";
+import type { DockerMounts } from "./docker-mounts.ts";
+import type { Session } from "./session.ts";
+
+/** What the driver's calls work with. */
+export interface PluginContext {
+  readonly devices: DeviceSet;
+  readonly log: Logger;
+  readonly mounts: DockerMounts;
+  readonly session: Session;
+}
