@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-runtime}
 
+go_sources=/usr/share/gocode/src/github.com
 libraries=/usr/lib/$(uname -m)-linux-gnu
 # command:package pairs; a package is installed only when its command or file is missing.
 runtime=(mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs
@@ -14,8 +15,11 @@ test=(mount:mount tar:tar xz:xz-utils zstd:zstd fio:fio skopeo:skopeo getfattr:a
   qemu-system-x86_64:qemu-system-x86 dmsetup:dmsetup busybox:busybox-static cpio:cpio
   linux.uml:user-mode-linux insmod:kmod cc:gcc /usr/include/stdio.h:libc6-dev setfacl:acl ip:iproute2
   lvm:lvm2 /lib/systemd/systemd-udevd:udev dockerd:docker.io containerd:containerd runc:runc jq:jq
-  docker-registry:docker-registry)
-go_sources=/usr/share/gocode/src/github.com
+  kubectl:kubernetes-client
+  docker-registry:docker-registry
+  go:golang-go "$go_sources/docker/go-connections:golang-github-docker-go-connections-dev"
+  "$go_sources/vbatts/tar-split:golang-github-vbatts-tar-split-dev"
+  "$go_sources/containerd/containerd/snapshots:golang-github-containerd-containerd-dev" dpkg-source:dpkg-dev)
 bench=(fio:fio qemu-storage-daemon:qemu-system-common qemu-img:qemu-utils nbdkit:nbdkit nbdfuse:libnbd-bin
   linux.uml:user-mode-linux insmod:kmod cc:gcc /usr/include/stdio.h:libc6-dev dmsetup:dmsetup
   go:golang-go "$go_sources/containerd/containerd/snapshots:golang-github-containerd-containerd-dev"
@@ -52,6 +56,7 @@ fi
 
 if [ "$purpose" = test ]; then
   bash scripts/fetch-kernel.sh
+  bash scripts/build-graphtest.sh
 fi
 if [ "$purpose" = bench ]; then
   bash scripts/build-bench-peers.sh
