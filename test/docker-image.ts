@@ -30,7 +30,7 @@ export const threeLayers = [
   "FROM scratch",
   "COPY base /",
   "COPY data /data",
-  "RUN rm /data/gone /data/many/file-7 && echo changed > /data/changed && chown 12:34 /data/many/file-8 && chmod 4750 /data/many/file-9 && ln /data/large /data/linked",
+  "RUN rm /data/gone /data/many/file-107 && echo changed > /data/changed && chown 12:34 /data/many/file-108 && chmod 4750 /data/many/file-109 && ln /data/large /data/linked",
 ];
 
 /** Builds an image with Docker's classic builder. */
