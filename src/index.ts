@@ -189,12 +189,21 @@ export type {
   GraphBlockLocation,
 } from "./graph/devices/device-reports.ts";
 export type { StorageOptions } from "./graph/options/storage-options.ts";
+export { RegistryError } from "./registry/registry-error.ts";
+export type { RegistriesSettings, RegistrySettings } from "./graph/options/registries-table.ts";
+export type { Credentials, FindCredentials } from "./registry/credentials/credentials.ts";
+export type { Patience } from "./registry/patience.ts";
+export type { RegistryErrorCode } from "./registry/registry-error.ts";
 export type {
   ContainerSummary,
   CreateOptions,
   ImageSummary,
   ImportOptions,
   ImportProgress,
+  PulledImage,
+  PullOptions,
+  PullProgress,
+  RegistryOptions,
   TreeNode,
 } from "./image/types.ts";
 export type { StoreErrorCode } from "./image/store-error.ts";

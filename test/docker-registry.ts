@@ -20,8 +20,18 @@ export function missingForRegistry(): string | undefined {
   return existsSync(program) ? undefined : `not installed: ${program}`;
 }
 
+/** What else its configuration may say. */
+export interface RegistryConfiguration {
+  auth?: object;
+  proxy?: object;
+  tls?: { certificate: string; key: string };
+}
+
 /** Starts one that keeps its images below `folder`. */
-export async function startRegistry(folder: string): Promise<Registry> {
+export async function startRegistry(
+  folder: string,
+  { tls, ...configured }: RegistryConfiguration = {},
+): Promise<Registry> {
   mkdirSync(folder, { recursive: true });
   const configuration = join(folder, "config.json");
   // JSON is YAML too.
@@ -30,7 +40,8 @@ export async function startRegistry(folder: string): Promise<Registry> {
     JSON.stringify({
       version: "0.1",
       storage: { filesystem: { rootdirectory: join(folder, "images") }, delete: { enabled: true } },
-      http: { addr: "127.0.0.1:0", secret: "of no importance" },
+      http: { addr: "127.0.0.1:0", secret: "of no importance", tls },
+      ...configured,
     }),
   );
   const child = spawn(program, ["serve", configuration], { stdio: ["ignore", "ignore", "pipe"] });

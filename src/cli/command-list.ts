@@ -18,6 +18,11 @@ export const commandGroups: Record<string, CommandEntry[]> = {
       summary: "bring in an image: OCI, docker archive or tar",
       load: () => import("./commands/import.ts"),
     },
+    {
+      signature: "pull <reference>",
+      summary: "bring in an image from a registry",
+      load: () => import("./commands/pull.ts"),
+    },
     { signature: "images", summary: "list images", load: () => import("./commands/images.ts") },
     {
       signature: "save <image> <file>",
@@ -135,6 +140,11 @@ export const commandGroups: Record<string, CommandEntry[]> = {
           load: () => import("./commands/pool/autogrow.ts"),
         },
       ],
+    },
+    {
+      signature: "daemon",
+      summary: "serve the graph to Docker, containerd and programs",
+      load: () => import("./commands/daemon.ts"),
     },
     {
       signature: "shutdown",

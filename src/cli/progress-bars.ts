@@ -1,9 +1,9 @@
-import type { ImportProgress } from "../index.ts";
+import type { PullProgress } from "../index.ts";
 import type { SingleBar } from "cli-progress";
 
-/** Shows how far an import or an export is, one bar a layer, on a terminal's stderr. */
+/** Shows how far an import, a pull or an export is, one bar a layer, on a terminal's stderr. */
 export interface LayerBars {
-  show: (event: ImportProgress) => void;
+  show: (event: PullProgress) => void;
   stop: () => unknown;
 }
 
@@ -24,6 +24,7 @@ export async function layerBars(): Promise<LayerBars | undefined> {
     progress.Presets.shades_classic,
   );
   const byLayer = new Map<number, SingleBar>();
+  const unpacking = new Set<number>();
   const barOf = (layer: number, layers: number): SingleBar => {
     let bar = byLayer.get(layer);
     if (bar === undefined) {
@@ -37,8 +38,13 @@ export async function layerBars(): Promise<LayerBars | undefined> {
       if (event.kind === "source") return;
       const bar = barOf(event.layer, event.layers);
       if (event.kind === "layer") {
+        unpacking.add(event.layer);
         bar.setTotal(event.totalBytes ?? event.bytes + 1);
         bar.update(event.bytes, { what: "" });
+      } else if (event.kind === "download") {
+        if (unpacking.has(event.layer)) return; // its own progress counts now
+        bar.setTotal(event.totalBytes);
+        bar.update(event.bytes, { what: "downloading" });
       } else {
         bar.setTotal(1);
         bar.update(1, { what: event.shared ? "already here" : "done" });

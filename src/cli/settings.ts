@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { AutogrowSettings } from "../index.ts";
+import type { AutogrowSettings, RegistriesSettings } from "../index.ts";
 
 /** Where the graph lives when nobody says otherwise. */
 export const defaultRoot = "/var/lib/mica";
@@ -14,6 +14,8 @@ export interface Settings {
   deviceMapper: "kernel" | "userspace" | undefined;
   /** How pools grow by themselves, by the configuration. */
   autogrow: AutogrowSettings;
+  /** The registries' settings, by the configuration. */
+  registries: RegistriesSettings;
   /** True: answers and errors are JSON. */
   json: boolean;
 }
@@ -23,6 +25,7 @@ interface GlobalOptions {
   storageOpt: string[];
   deviceMapper?: "kernel" | "userspace";
   autogrow?: AutogrowSettings;
+  registries?: RegistriesSettings;
   json?: boolean;
   format?: "json" | "table";
 }
@@ -35,6 +38,7 @@ export function settingsOf(command: Command): Settings {
     storageOptions: options.storageOpt,
     deviceMapper: options.deviceMapper,
     autogrow: options.autogrow ?? {},
+    registries: options.registries ?? {},
     json: options.json === true || options.format === "json",
   };
 }

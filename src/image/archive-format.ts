@@ -1,7 +1,7 @@
 import { formatTarHeader, tarPadding } from "../layer/format-tar-header.ts";
 import { hexOf, sha256, type Digest } from "./digest.ts";
 import type { ImageConfig } from "./image-config.ts";
-import { parseReference } from "./reference.ts";
+import { locationOf, parseReference } from "./reference.ts";
 
 const CONFIG_TYPE = "application/vnd.oci.image.config.v1+json";
 const LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar";
@@ -131,10 +131,8 @@ function taggedNames(image: ArchivedImage): { repository: string; tag: string }[
 
 /** As containerd names images: with the registry, also Docker's own. */
 function fullName(repository: string, tag: string): string {
-  const parts = repository.split("/");
-  const hasHost = parts.length > 1 && (/[.:]/.test(parts[0]) || parts[0] === "localhost");
-  if (hasHost) return `${repository}:${tag}`;
-  return `docker.io/${parts.length === 1 ? "library/" : ""}${repository}:${tag}`;
+  const { registry, path } = locationOf({ repository });
+  return `${registry}/${path}:${tag}`;
 }
 
 function json(value: unknown): Buffer {

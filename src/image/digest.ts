@@ -1,31 +1,7 @@
-import { createHash, type Hash } from "node:crypto";
+import { hashFor, hexOf, sha256, type Digest } from "../layer/digest.ts";
 import { StoreError } from "./store-error.ts";
 
-/** "sha256:" and 64 hexadecimal digits. */
-export type Digest = string;
-
-const lengths: Partial<Record<string, number>> = { sha256: 64, sha384: 96, sha512: 128 };
-
-/** Whether a text is a digest of an algorithm that images use (OCI image-spec, descriptor.md, "Digests"). */
-export function isDigest(text: string): boolean {
-  const match = /^(sha256|sha384|sha512):([0-9a-f]+)$/.exec(text);
-  return match !== null && match[2].length === lengths[match[1]];
-}
-
-/** sha256 digest of bytes. */
-export function sha256(bytes: Uint8Array | string): Digest {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-}
-
-/** A hash of the algorithm a digest names. */
-export function hashFor(digest: Digest): Hash {
-  return createHash(digest.slice(0, digest.indexOf(":")));
-}
-
-/** What follows "sha256:". */
-export function hexOf(digest: Digest): string {
-  return digest.slice(digest.indexOf(":") + 1);
-}
+export { hashFor, hexOf, isDigest, sha256, type Digest } from "../layer/digest.ts";
 
 /**
  * Names a stack of layers by what is in it (OCI image-spec, config.md, "Layer ChainID").

@@ -28,6 +28,16 @@ export async function importImage(
     temporaryFolder: context.files.temporaryFolder,
     signal: options.signal,
   });
+  return importFrom(context, image, reference, options);
+}
+
+/** Brings an image in from a source that is open, and closes that. */
+export async function importFrom(
+  context: ImageContext,
+  image: ImageSource,
+  reference: ImageReference,
+  options: Pick<ImportOptions, "progress" | "signal">,
+): Promise<{ id: Digest }> {
   try {
     options.progress?.({ kind: "source", source: image.kind, layers: image.layers.length });
     const stack: LayerRecord[] = [];
@@ -37,7 +47,7 @@ export async function importImage(
     }
     return await recordImage(context, image, reference, stack);
   } finally {
-    image.close();
+    await image.close();
   }
 }
 
@@ -46,12 +56,13 @@ async function importLayer(
   image: ImageSource,
   layer: SourceLayer,
   below: readonly LayerRecord[],
-  options: ImportOptions,
+  options: Pick<ImportOptions, "progress" | "signal">,
 ): Promise<LayerRecord> {
   const { files, locks } = context;
   const parent = below.at(-1);
   const position = below.length + 1;
   const done = (record: LayerRecord, shared: boolean): LayerRecord => {
+    if (shared) layer.skip?.();
     options.progress?.({
       kind: "layer-done",
       layer: position,
@@ -79,7 +90,7 @@ async function makeLayer(
   layer: SourceLayer,
   position: number,
   parent: LayerRecord | undefined,
-  options: ImportOptions,
+  options: Pick<ImportOptions, "progress" | "signal">,
 ): Promise<LayerRecord> {
   const where = `layer ${position} of ${image.layers.length} of ${image.label}`;
   return addLayer(context, async (device, tarRecord) => {

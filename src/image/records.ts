@@ -15,6 +15,21 @@ export const layerRecordSchema = v.object({
 });
 export type LayerRecord = v.InferOutput<typeof layerRecordSchema>;
 
+/** A blob of a registry that a layer came from or went to. */
+export const layerBlobSchema = v.object({
+  digest: v.string(),
+  sizeBytes: v.number(),
+  mediaType: v.string(),
+  /** "docker.io", "host:5000" */
+  registry: v.string(),
+  /** "library/alpine" */
+  path: v.string(),
+});
+export type LayerBlob = v.InferOutput<typeof layerBlobSchema>;
+
+/** The blobs that a layer is known by, the last one first; `layers/<chain ID's digits>.blobs.json`. */
+export const layerBlobsSchema = v.array(layerBlobSchema);
+
 /** A container; `containers/<id>.json`. */
 export const containerRecordSchema = v.pipe(
   v.object({

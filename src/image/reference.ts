@@ -45,13 +45,24 @@ export function parseReference(name: string): ImageReference {
   return { repository, tag, digest, text };
 }
 
+/** Where the image of a name is: "alpine" is "library/alpine" of "docker.io". */
+export function locationOf({ repository }: Pick<ImageReference, "repository">): { registry: string; path: string } {
+  const parts = repository.split("/");
+  if (parts.length > 1 && isHost(parts[0])) return { registry: parts[0], path: parts.slice(1).join("/") };
+  return { registry: "docker.io", path: parts.length === 1 ? `library/${repository}` : repository };
+}
+
+function isHost(part: string): boolean {
+  return /[.:]/.test(part) || part === "localhost";
+}
+
 function checkRepository(text: string, refuse: (why: string) => StoreError): string {
   if (text === "") throw refuse("it has no name");
   if (text.length > 255) throw refuse("it is longer than 255 characters");
   if (/^[0-9a-f]{64}$/.test(text)) throw refuse("64 hexadecimal digits are an ID");
   const parts = text.split("/");
   let host: string | undefined;
-  if (parts.length > 1 && (/[.:]/.test(parts[0]) || parts[0] === "localhost")) host = parts.shift();
+  if (parts.length > 1 && isHost(parts[0])) host = parts.shift();
   if (host !== undefined && !domain.test(host)) throw refuse(`'${host}' is not a host`);
   for (const part of parts) {
     if (part !== part.toLowerCase()) throw refuse("capital letters are not allowed");

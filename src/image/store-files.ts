@@ -15,13 +15,16 @@ import { errorCode } from "../linux/system-error.ts";
 import { hexOf, type Digest } from "./digest.ts";
 import {
   containerRecordSchema,
+  layerBlobsSchema,
   layerRecordSchema,
   referencesSchema,
   type ContainerRecord,
+  type LayerBlob,
   type LayerRecord,
   type References,
 } from "./records.ts";
 
+const MAX_LAYER_BLOBS = 16;
 const RECORD = /^([0-9a-f]{64})\.json$/;
 
 /**
@@ -85,8 +88,23 @@ export class StoreFiles {
     writeJsonFile(this.layerFile(record.chainId), record);
   }
 
+  /** Blobs of registries that have this layer in them, the last known one first. */
+  layerBlobs(chainId: Digest): LayerBlob[] {
+    return readJsonFile(this.layerBlobsFile(chainId), layerBlobsSchema) ?? [];
+  }
+
+  /** Notes that a registry has a layer. Only for who holds the records' lock; no more are kept than are of use. */
+  addLayerBlob(chainId: Digest, blob: LayerBlob): void {
+    if (!existsSync(this.layerFile(chainId))) return; // removed meanwhile
+    const others = this.layerBlobs(chainId).filter(
+      ({ digest, registry, path }) => digest !== blob.digest || registry !== blob.registry || path !== blob.path,
+    );
+    writeJsonFile(this.layerBlobsFile(chainId), [blob, ...others].slice(0, MAX_LAYER_BLOBS));
+  }
+
   /** Only the records; its device is another's to remove. */
   deleteLayer(chainId: Digest): void {
+    rmSync(this.layerBlobsFile(chainId), { force: true });
     rmSync(this.layerFile(chainId), { force: true });
     rmSync(this.layerTarRecord(chainId), { force: true });
     syncFolder(this.layersFolder);
@@ -173,6 +191,10 @@ export class StoreFiles {
 
   private layerFile(chainId: Digest): string {
     return join(this.layersFolder, `${hexOf(chainId)}.json`);
+  }
+
+  private layerBlobsFile(chainId: Digest): string {
+    return join(this.layersFolder, `${hexOf(chainId)}.blobs.json`);
   }
 
   private imageFile(id: Digest): string {

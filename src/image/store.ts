@@ -10,7 +10,16 @@ import { parseImageConfig } from "./image-config.ts";
 import type { ContainerRecord } from "./records.ts";
 import type { RemovedImage } from "./remove-image.ts";
 import { StoreError } from "./store-error.ts";
-import type { ContainerSummary, CreateOptions, ImageSummary, ImportOptions, LongOptions, TreeNode } from "./types.ts";
+import type {
+  ContainerSummary,
+  CreateOptions,
+  ImageSummary,
+  ImportOptions,
+  LongOptions,
+  PulledImage,
+  PullOptions,
+  TreeNode,
+} from "./types.ts";
 
 /**
  * The images and containers of one graph. Any number of calls may run at once, in any number of processes. Methods throw
@@ -62,6 +71,18 @@ export class Store {
   async import(name: string, source: string, options: ImportOptions = {}): Promise<{ id: string }> {
     const { importImage } = await import("./import-image.ts");
     return this.#making(() => importImage(this.#context, name, source, options));
+  }
+
+  /**
+   * Brings an image in from a registry, or the mirrors that are set for it. Layers that are there are not downloaded; the others are
+   * unpacked while they come. Interrupted, it leaves nothing behind.
+   *
+   * @param reference such as "alpine", "alpine:3.20", "host:5000/team/app@sha256:…"
+   * @throws RegistryError
+   */
+  async pull(reference: string, options: PullOptions = {}): Promise<PulledImage> {
+    const { pullImage } = await import("./pull-image.ts");
+    return this.#making(() => pullImage(this.#context, reference, options));
   }
 
   /** Makes a container of an image. @throws StoreError exists, invalid (name) */
@@ -151,7 +172,7 @@ export class Store {
   }
 
   /** Makes an image under a mark; the layers of one that failed are removed. */
-  async #making(make: () => Promise<{ id: string }>): Promise<{ id: string }> {
+  async #making<T>(make: () => Promise<T>): Promise<T> {
     try {
       return await this.#context.imports.during(make);
     } finally {

@@ -1,3 +1,7 @@
+import type { RegistriesSettings } from "../graph/options/registries-table.ts";
+import type { FindCredentials } from "../registry/credentials/credentials.ts";
+import type { Patience } from "../registry/patience.ts";
+
 /** An image as `images()` lists it. */
 export interface ImageSummary {
   /** "sha256:…": the digest of its configuration. */
@@ -35,11 +39,16 @@ export interface ContainerSummary {
 /** What `import` tells about its way. */
 export type ImportProgress =
   /** What the source turned out to be; `layers` is how many it has. */
-  | { kind: "source"; source: "oci" | "docker-archive" | "rootfs"; layers: number }
+  | { kind: "source"; source: "oci" | "docker-archive" | "rootfs" | "registry"; layers: number }
   /** `bytes` of `totalBytes` of a layer's blob were read. `totalBytes` is undefined for a stream. */
   | { kind: "layer"; layer: number; layers: number; digest: string; bytes: number; totalBytes: number | undefined }
   /** A layer is there now; `shared` when another image had brought it before. */
   | { kind: "layer-done"; layer: number; layers: number; chainId: string; shared: boolean; contentBytes: number };
+
+/** What `pull` tells: what `import` does, and what of a layer was downloaded before it is its turn to be unpacked. */
+export type PullProgress =
+  | ImportProgress
+  | { kind: "download"; layer: number; layers: number; digest: string; bytes: number; totalBytes: number };
 
 /** One device in the tree base → layers → containers. */
 export interface TreeNode {
@@ -68,6 +77,38 @@ export interface ImportOptions {
   signal?: AbortSignal | undefined;
   /** Of an image index, take this platform: "linux/arm64", "linux/arm/v7". Default: this machine's. */
   platform?: string | undefined;
+}
+
+/** How registries are spoken with, in `Store.pull` and `Store.push`. */
+export interface RegistryOptions {
+  /** The registries' settings, as of the configuration's `[registries]`. */
+  registries?: RegistriesSettings | undefined;
+  /** Of the registry that the reference names, take any certificate, and plain HTTP where it does not speak TLS. */
+  insecure?: boolean | undefined;
+  /** Finds the credentials for a registry. Default: those of Docker's configuration, `~/.docker/config.json`. */
+  credentials?: FindCredentials | undefined;
+  /** How long to wait, and how often to ask again. */
+  patience?: Patience | undefined;
+}
+
+/** Options of `Store.pull`. */
+export interface PullOptions extends RegistryOptions {
+  progress?: ((event: PullProgress) => void) | undefined;
+  /** Aborted, it undoes what it did so far and rejects. */
+  signal?: AbortSignal | undefined;
+  /** Of an image index, take this platform: "linux/arm64", "linux/arm/v7". Default: this machine's. */
+  platform?: string | undefined;
+  /** The name the image is to have here. Default: the reference. */
+  name?: string | undefined;
+}
+
+/** What `Store.pull` brought. */
+export interface PulledImage {
+  id: string;
+  /** The name it has here. */
+  name: string;
+  /** Digest of what the reference named: a manifest, or an index. */
+  digest: string;
 }
 
 /** Options of what writes or reads much: `export`, `save`, `commit`. */

@@ -13,11 +13,13 @@ export interface SourceLayer {
   /** Whether it can be opened more than once. */
   repeatable: boolean;
   open(): Readable;
+  /** It is there already, and will not be opened. */
+  skip?(): void;
 }
 
 /** An image, ready to be imported. */
 export interface ImageSource {
-  kind: "oci" | "docker-archive" | "rootfs";
+  kind: "oci" | "docker-archive" | "rootfs" | "registry";
   /** How to name it in messages. */
   label: string;
   /** undefined for a plain root file system: one is made for it. */
@@ -27,5 +29,5 @@ export interface ImageSource {
   /** Bottom first. */
   layers: SourceLayer[];
   /** Removes what was made to read it. */
-  close(): void;
+  close(): void | Promise<void>;
 }

@@ -1,44 +1,22 @@
-import * as v from "valibot";
-import { hexOf, isDigest, verifyDigest, type Digest } from "../digest.ts";
-import { parseImageConfig, parseJson } from "../image-config.ts";
-import { formatPlatform, platformMatches, type Platform } from "../platform.ts";
+import { hexOf, verifyDigest, type Digest } from "../digest.ts";
+import { parseJson } from "../image-config.ts";
+import type { Platform } from "../platform.ts";
 import { StoreError } from "../store-error.ts";
 import type { ImageSource } from "./image-source.ts";
+import {
+  imagesFor,
+  indexSchema,
+  leadsToIndex,
+  manifestSchema,
+  MAX_CONFIG_BYTES,
+  MAX_MANIFEST_BYTES,
+  MAX_NESTING,
+  parseConfigOf,
+  type Descriptor,
+} from "./manifest.ts";
 import { missing, readSmall, type SourceFiles } from "./source-files.ts";
 
-/** What registries accept at most of a manifest or an index; a configuration may be larger. */
-const MAX_MANIFEST_BYTES = 4 << 20;
-const MAX_CONFIG_BYTES = 16 << 20;
-const MAX_NESTING = 4;
-
 const REF_NAME = "org.opencontainers.image.ref.name";
-const INDEX_TYPES = [
-  "application/vnd.oci.image.index.v1+json",
-  "application/vnd.docker.distribution.manifest.list.v2+json",
-];
-const MANIFEST_TYPES = [
-  "application/vnd.oci.image.manifest.v1+json",
-  "application/vnd.docker.distribution.manifest.v2+json",
-];
-
-const descriptorSchema = v.looseObject({
-  mediaType: v.nullish(v.string()),
-  digest: v.pipe(v.string(), v.check(isDigest, "not a digest")),
-  size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-  platform: v.nullish(v.looseObject({ os: v.string(), architecture: v.string(), variant: v.nullish(v.string()) })),
-  annotations: v.nullish(v.record(v.string(), v.string())),
-});
-type Descriptor = v.InferOutput<typeof descriptorSchema>;
-
-const indexSchema = v.looseObject({
-  mediaType: v.nullish(v.string()),
-  manifests: v.array(descriptorSchema),
-});
-const manifestSchema = v.looseObject({
-  mediaType: v.nullish(v.string()),
-  config: descriptorSchema,
-  layers: v.array(descriptorSchema),
-});
 
 /** Whether a source is an OCI image layout (OCI image-spec, image-layout.md). */
 export function isOciLayout(files: SourceFiles): boolean {
@@ -64,13 +42,7 @@ export async function openOciSource(
   const manifestBytes = await readBlob(files, descriptor, MAX_MANIFEST_BYTES);
   const manifest = parseJson(manifestBytes, manifestSchema, `manifest ${descriptor.digest} of ${files.label}`);
   const configBytes = await readBlob(files, manifest.config, MAX_CONFIG_BYTES);
-  const parsed = parseImageConfig(configBytes, `configuration ${manifest.config.digest} of ${files.label}`);
-  if (parsed.diffIds.length !== manifest.layers.length) {
-    throw new StoreError(
-      "damaged",
-      `Cannot import ${files.label}: its manifest lists ${manifest.layers.length} layers, its configuration ${parsed.diffIds.length}`,
-    );
-  }
+  const parsed = parseConfigOf(manifest, configBytes, files.label);
   return {
     kind: "oci",
     label: files.label,
@@ -93,35 +65,14 @@ async function choose(
   wanted: { platform: Platform; names: readonly string[] },
   depth: number,
 ): Promise<Descriptor> {
-  // Attestations and signatures stand beside images, for the platform "unknown" or as artifacts.
-  const images = manifests.filter(
-    ({ mediaType, platform }) =>
-      platform?.os !== "unknown" && (mediaType == null || [...INDEX_TYPES, ...MANIFEST_TYPES].includes(mediaType)),
-  );
-  if (images.length === 0) throw new StoreError("invalid", `Cannot import ${files.label}: there is no image in it`);
-  let candidates = images;
-  const withPlatform = images.filter(({ platform }) => platform != null);
-  if (withPlatform.length === images.length || images.length > 1) {
-    const matching = images.filter(
-      ({ platform }) => platform == null || platformMatches(toPlatform(platform), wanted.platform),
-    );
-    if (matching.length === 0) {
-      const offered = withPlatform.map(({ platform }) => formatPlatform(toPlatform(platform!))).join(", ");
-      throw new StoreError(
-        "invalid",
-        `Cannot import ${files.label}: it has no image for ${formatPlatform(wanted.platform)}, only for ${offered}. ` +
-          "Another platform can be asked for by name",
-      );
-    }
-    candidates = matching;
-  }
+  let candidates = imagesFor(manifests, wanted.platform, files.label);
   if (candidates.length > 1) {
     const named = candidates.filter(({ annotations }) => wanted.names.includes(annotations?.[REF_NAME] ?? ""));
     if (named.length > 0) candidates = named;
     else if (depth === 0 && candidates.every(({ platform }) => platform == null)) throw ambiguous(files, candidates);
   }
   const chosen = candidates[0];
-  if (!INDEX_TYPES.includes(chosen.mediaType ?? "")) return chosen;
+  if (!leadsToIndex(chosen)) return chosen;
   if (depth >= MAX_NESTING)
     throw new StoreError("damaged", `Cannot import ${files.label}: indexes are nested too deep`);
   const bytes = await readBlob(files, chosen, MAX_MANIFEST_BYTES);
@@ -136,10 +87,6 @@ function ambiguous(files: SourceFiles, candidates: Descriptor[]): StoreError {
     `Cannot import ${files.label}: it holds several images (${names}). Import it under the name of one of them, ` +
       "or copy that one out first",
   );
-}
-
-function toPlatform(platform: NonNullable<Descriptor["platform"]>): Platform {
-  return { os: platform.os, architecture: platform.architecture, variant: platform.variant ?? undefined };
 }
 
 function blobName(digest: Digest): string {
