@@ -17,7 +17,8 @@ export async function applyConfiguration(program: Command): Promise<void> {
     throw new UsageError(`Cannot read the configuration '${file}': there is no such file`);
   }
   const { readConfigFile } = await import("../graph/options/config-file.ts");
-  const { root, deviceMapper, storageOptions = [], autogrow } = readConfigFile(file) ?? {};
+  const configuration = readConfigFile(file) ?? {};
+  const { root, deviceMapper, storageOptions = [] } = configuration;
   const fill = (option: string, value: unknown): void => {
     if (value !== undefined && program.getOptionValue(option) === undefined) {
       program.setOptionValueWithSource(option, value, "config");
@@ -25,7 +26,10 @@ export async function applyConfiguration(program: Command): Promise<void> {
   };
   fill("root", root);
   fill("deviceMapper", deviceMapper);
-  fill("autogrow", autogrow); // has no option: the graph's own way is a command, `mica pool autogrow`
+  // These have no options: the graph's own way to grow is a command, `mica pool autogrow`, and the others are for the daemon alone.
+  fill("autogrow", configuration.autogrow);
+  fill("daemon", configuration.daemon);
+  fill("snapshotter", configuration.containerd);
   const given = program.getOptionValue("storageOpt") as string[];
   program.setOptionValueWithSource("storageOpt", [...storageOptions, ...given], "config");
 }

@@ -8,15 +8,21 @@ export class Interruption {
   readonly #controller = new AbortController();
   #status: number | undefined;
   #outputError: Error | undefined;
+  #expected = false;
 
   /** Fires once, at the first signal. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** The exit status that the signal asks for; undefined while none came. */
+  /** The exit status that the signal asks for; undefined while none came, or where it is how the command ends. */
   get status(): number | undefined {
-    return this.#status;
+    return this.#expected ? undefined : this.#status;
+  }
+
+  /** The command runs until a signal comes: that is no failure. */
+  isExpected(): void {
+    this.#expected = true;
   }
 
   /** Why standard output could not be written, where it was not merely closed. */

@@ -9,8 +9,9 @@ import type { DeviceMetadata } from "./files/device-metadata.ts";
 import { baseId, checkDeviceId } from "./devices/device-names.ts";
 import { deviceRecord, type DeviceRecord } from "./devices/device-record.ts";
 import type { DeviceDriverData, DeviceStatus, DeviceUsage, GraphBlockLocation } from "./devices/device-reports.ts";
-import { reportBlock, reportStatus, reportUsage } from "./devices/device-reporting.ts";
+import { reportAdded, reportBlock, reportStatus, reportUsage } from "./devices/device-reporting.ts";
 import { ensureFormattedDevice, type DeviceFormat } from "./devices/formatted-device.ts";
+import { endDeviceExport, exportDevice, type ExportedDevice, type ExportWish } from "./devices/exports.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
 import { growPool, type GrownPool } from "./growth/growth.ts";
@@ -146,7 +147,18 @@ export class DeviceSet {
   }
 
   /**
-   * Takes the block device away again.
+   * Exports a device by NBD on a unix socket of its own, which is root's alone, and makes it active. The export goes on when this process ends, until
+   * `deactivate` or `shutdown`.
+   *
+   * @throws GraphError EBUSY where the device is mounted, claimed by somebody, or exported otherwise
+   */
+  async export(id: string, wish: ExportWish): Promise<ExportedDevice> {
+    checkDeviceId(id);
+    return this.#onDevice(id, () => exportDevice(this.#parts.context, id, this.#require(id), wish));
+  }
+
+  /**
+   * Takes the block device away again, and its export.
    *
    * @param options.whenBusy while it is mounted or open: EBUSY ("fail"), unless told
    */
@@ -154,6 +166,7 @@ export class DeviceSet {
     checkDeviceId(id);
     const { context } = this.#parts;
     await this.#onDevice(id, async () => {
+      await endDeviceExport(context, id);
       await deactivateDevice(context, id, options.whenBusy ?? "fail");
       forgetLeftInPlace(context, id);
     });
@@ -213,6 +226,11 @@ export class DeviceSet {
   /** What each device holds in the pool. */
   async usage(): Promise<DeviceUsage[]> {
     return this.#operation(() => reportUsage(this.#parts.context));
+  }
+
+  /** What a device has that another, which it began as, has not: in bytes of the pool. ENOENT when either is missing. */
+  async addedBytes(id: string, originId: string): Promise<number> {
+    return this.#operation(() => reportAdded(this.#parts.context, this.#require(id), this.#require(originId)));
   }
 
   /** Where a block of a device lives. @param block in pool blocks from the device's start */

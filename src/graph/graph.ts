@@ -36,7 +36,7 @@ export function graphExists(root: string): boolean {
  * @throws GraphError
  */
 export async function openDeviceSet(options: GraphOptions): Promise<DeviceSet> {
-  const root = existingRoot(options.root);
+  const root = prepareRoot(options.root);
   refuseRunningDocker(root);
   const { options: storage, changed, toStore } = effectiveOptions(root, options.storageOptions ?? []);
   const parts = await assembleGraph(root, storage, options);
@@ -56,7 +56,7 @@ export async function openDeviceSet(options: GraphOptions): Promise<DeviceSet> {
 /** Unmounts everything of a graph and stops its pool, without starting first what does not run. Nothing to do is no error. */
 export async function shutdownGraph(options: GraphOptions): Promise<void> {
   if (!graphExists(options.root)) return;
-  const root = existingRoot(options.root);
+  const root = prepareRoot(options.root);
   refuseRunningDocker(root);
   const { options: storage } = effectiveOptions(root, options.storageOptions ?? []);
   const { context } = await assembleGraph(root, storage, options);
@@ -67,7 +67,8 @@ export async function shutdownGraph(options: GraphOptions): Promise<void> {
   }
 }
 
-function existingRoot(root: string): string {
+/** Makes a graph's folder if it is missing. @returns its path, absolute and without links */
+export function prepareRoot(root: string): string {
   try {
     mkdirSync(resolve(root), { recursive: true, mode: 0o711 });
     mkdirSync(join(resolve(root), "mnt"), { recursive: true, mode: 0o700 });

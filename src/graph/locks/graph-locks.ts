@@ -175,6 +175,13 @@ export class GraphLocks {
 
   /** None can begin to use a device meanwhile, as that is an operation. */
   async #withoutUsers<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#locks.isHeld(slots.daemon)) {
+      throw new GraphError(
+        "EBUSY",
+        `Cannot shut down '${this.#root}': ${this.#holders(slots.daemon)} serves it (mica daemon). ` +
+          "Stop that first, with `systemctl stop mica` or SIGTERM, and try again",
+      );
+    }
     const used = this.#locks.heldDevice();
     if (used === undefined) return task();
     throw new GraphError(

@@ -1,13 +1,13 @@
 /** Runs functions one at a time per key, in the order they came; those of different keys side by side. */
-export class KeyedQueue {
-  readonly #tails = new Map<number, Promise<unknown>>();
+export class KeyedQueue<K = number> {
+  readonly #tails = new Map<K, Promise<unknown>>();
 
   /** Whether something of that key runs or waits. */
-  isBusy(key: number): boolean {
+  isBusy(key: K): boolean {
     return this.#tails.has(key);
   }
 
-  async run<T>(key: number, task: () => Promise<T>): Promise<T> {
+  async run<T>(key: K, task: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key);
     const result = before === undefined ? task() : before.then(task, task);
     const settled = result.then(

@@ -14,6 +14,8 @@ export const slots = {
   // 3 was in use once.
   poolTable: 4,
   monitor: 5,
+  /** Of the process that serves the graph for others: `mica daemon`. */
+  daemon: 6,
   /** A device's three slots; by a hash of 38 bits: two devices that meet in one only wait for each other. */
   device: (id: string, part: "busy" | "used" | "kept"): number =>
     firstDeviceSlot + hashOf(id) * 3 + { busy: 0, used: 1, kept: 2 }[part],

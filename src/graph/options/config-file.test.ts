@@ -13,13 +13,17 @@ test("reads what a configuration says, and no more", (t) => {
   writeFileSync(
     path,
     '# a comment\nroot = "/srv/mica"\ndevice-mapper = "kernel"\nstorage-opts = ["dm.basesize=20G", "dm.fs=xfs"]\n' +
-      '[autogrow]\nenabled = true\nceiling = "500G"\nmetadata-step = "1G"\n',
+      '[autogrow]\nenabled = true\nceiling = "500G"\nmetadata-step = "1G"\n' +
+      '[daemon]\napi = "/run/mica/api.sock"\nlog-level = "debug"\n' +
+      '[containerd]\nbase_image_size = "10GB"\nfs_type = "xfs"\nasync_remove = true\n',
   );
   assert.deepEqual(readConfigFile(path), {
     root: "/srv/mica",
     deviceMapper: "kernel",
     storageOptions: ["dm.basesize=20G", "dm.fs=xfs"],
     autogrow: { enabled: true, ceiling: "500G", metadataStep: "1G" },
+    daemon: { api: "/run/mica/api.sock", "log-level": "debug" },
+    containerd: { base_image_size: "10GB", fs_type: "xfs", async_remove: true },
   });
 });
 
@@ -35,6 +39,14 @@ const wrong: [string, RegExp][] = [
   ["[autogrow]\nenabled = 1", /autogrow\.enabled: it has to be true or false/],
   ['[autogrow]\nlimit = "5G"', /unknown key autogrow\.limit\. There are enabled, threshold, step, ceiling/],
   ['[autogrow]\nthreshold = "5%"', /config\.toml': Cannot use autogrow threshold=5%: it has to be from 50%/],
+  ['[daemon]\napi = "api.sock"', /daemon\.api: it has to be an absolute path/],
+  ['[daemon]\nlog-level = "loud"', /daemon\.log-level: it has to be one of "error", "warn", "info", "debug"/],
+  ['[daemon]\nhttp = "/run/x"', /unknown key daemon\.http\. There are docker-plugin, containerd, api, log-level/],
+  ['[containerd]\nbase_image_size = "much"', /containerd\.base_image_size: it has to be a size/],
+  ["[containerd]\nbase_image_size = 10", /containerd\.base_image_size: it has to be a text/],
+  ['[containerd]\nfs_type = "zfs"', /containerd\.fs_type: it has to be "ext4" or "xfs"/],
+  ['[containerd]\nasync_remove = "yes"', /containerd\.async_remove: it has to be true or false/],
+  ['[containerd]\npool_name = "x"', /unknown key containerd\.pool_name\. There are base_image_size, fs_type/],
   ['root = "/srv"\nroot = ', /config\.toml': line 2: /],
 ];
 

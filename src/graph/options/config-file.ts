@@ -6,9 +6,16 @@ import { parseAutogrow, type AutogrowSettings } from "../growth/autogrow-policy.
 import { GraphError } from "../graph-error.ts";
 import type { GraphOptions } from "../graph-options.ts";
 import { parseStorageOptions } from "./parse-storage-options.ts";
+import { containerdSchema, daemonSchema, type ContainerdTable, type DaemonTable } from "./service-tables.ts";
 
 /** What a configuration file says; what it leaves out is undefined. */
-export type Configuration = Pick<GraphOptions, "deviceMapper" | "storageOptions" | "autogrow"> & { root?: string };
+export type Configuration = Pick<GraphOptions, "deviceMapper" | "storageOptions" | "autogrow"> & {
+  root?: string;
+  /** The daemon's services and log. */
+  daemon?: DaemonTable;
+  /** How the daemon's containerd snapshotter works. */
+  containerd?: ContainerdTable;
+};
 
 const text = v.string("it has to be a text in quotes");
 const autogrowSchema = v.strictObject({
@@ -25,7 +32,10 @@ const schema = v.strictObject({
   "device-mapper": v.exactOptional(v.picklist(["kernel", "userspace"], 'it has to be "kernel" or "userspace"')),
   "storage-opts": v.exactOptional(v.array(text, 'it has to be a list of texts, such as ["dm.basesize=20G"]')),
   autogrow: v.exactOptional(autogrowSchema),
+  daemon: v.exactOptional(daemonSchema),
+  containerd: v.exactOptional(containerdSchema),
 });
+const tables = { autogrow: autogrowSchema, daemon: daemonSchema, containerd: containerdSchema };
 
 /**
  * Reads a configuration file (TOML).
@@ -36,24 +46,26 @@ const schema = v.strictObject({
 export function readConfigFile(path: string): Configuration | undefined {
   const source = contents(path);
   if (source === undefined) return undefined;
-  const result = v.safeParse(schema, tables(path, source));
+  const result = v.safeParse(schema, parseToml(path, source));
   if (!result.success) {
     const issue = result.issues[0];
     const key = v.getDotPath(issue) ?? "";
     if (issue.type !== "strict_object" || issue.expected !== "never") throw invalid(path, `${key}: ${issue.message}`);
-    throw invalid(
-      path,
-      `unknown key ${key}. There are ${Object.keys(key.startsWith("autogrow.") ? autogrowSchema.entries : schema.entries).join(", ")}`,
-    );
+    throw invalid(path, `unknown key ${key}. There are ${Object.keys(tableOf(key).entries).join(", ")}`);
   }
-  const { root, "device-mapper": deviceMapper, "storage-opts": storageOptions, autogrow } = result.output;
+  const { "device-mapper": deviceMapper, "storage-opts": storageOptions, autogrow, ...rest } = result.output;
   if (storageOptions !== undefined) checkStorageOptions(path, storageOptions);
   return {
-    ...(root === undefined ? {} : { root }),
+    ...rest,
     ...(deviceMapper === undefined ? {} : { deviceMapper }),
     ...(storageOptions === undefined ? {} : { storageOptions }),
     ...(autogrow === undefined ? {} : { autogrow: autogrowSettings(path, autogrow) }),
   };
+}
+
+/** The schema that a key, such as "daemon.api", was looked for in. */
+function tableOf(key: string): { entries: object } {
+  return Object.entries(tables).find(([name]) => key.startsWith(`${name}.`))?.[1] ?? schema;
 }
 
 function autogrowSettings(path: string, table: v.InferOutput<typeof autogrowSchema>): AutogrowSettings {
@@ -78,7 +90,7 @@ function contents(path: string): string | undefined {
   }
 }
 
-function tables(path: string, source: string): unknown {
+function parseToml(path: string, source: string): unknown {
   try {
     return parse(source);
   } catch (error) {
