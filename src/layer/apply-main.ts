@@ -1,33 +1,36 @@
 /*
- * The program behind apply-layer.ts and decompress.ts, run as `apply-layer.js apply 3<ROOT-PATH` or `apply-layer.js decompress`.
+ * The program behind apply-layer.ts and decompress.ts, run as `apply-layer.js apply 3<REQUEST` or `apply-layer.js decompress`.
  * A process of its own because it makes the layer's folder its root, and so that unpacking runs beside hashing and inflating.
  */
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { call, libc } from "../linux/libc.ts";
 import { chroot } from "../linux/special-files.ts";
-import type { ApplyAnswer } from "./apply-answer.ts";
+import { dieWithParent } from "../linux/die-with-parent.ts";
+import type { ApplyAnswer, ApplyRequest } from "./apply-answer.ts";
 import { decompressStream } from "./decompress-stream.ts";
 import { extractTar } from "./extract-tar.ts";
 import { loadLibarchive } from "./libarchive.ts";
 
 const STDIN = 0;
 const STDOUT = 1;
-/** Gives the root's path, and may keep it back until everything is loaded. */
-const ROOT_FD = 3;
+/** Gives an ApplyRequest as JSON, and may keep it back until everything is loaded. */
+const REQUEST_FD = 3;
 const LC_ALL = 6;
 
 function apply(): ApplyAnswer {
+  // Its input would end as if it were whole, and the file system would stay in use for a while.
+  dieWithParent();
   const lib = loadLibarchive();
   // Names in pax headers are UTF-8; in the C locale libarchive could not take them.
   const locale: unknown = libc("void *setlocale(int, const char *)")(LC_ALL, "C.UTF-8");
   if (locale === null) {
     throw new Error("Cannot unpack layers: the C.UTF-8 locale is missing (Debian: package libc-bin)");
   }
-  const root = readFileSync(ROOT_FD, "utf8");
+  const { root, owners } = JSON.parse(readFileSync(REQUEST_FD, "utf8")) as ApplyRequest;
   const rootFd = openSync(root, "r");
   chroot(root);
   process.umask(0o022);
-  const result = extractTar(lib, STDIN);
+  const result = extractTar(lib, STDIN, owners);
   drain(STDIN);
   call({ syscall: "write to disk", path: root }, "int syncfs(int)", rootFd);
   closeSync(rootFd);

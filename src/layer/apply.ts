@@ -4,11 +4,12 @@ import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { packageFile } from "../linux/package-root.ts";
 import { errorCode } from "../linux/system-error.ts";
-import type { ApplyAnswer } from "./apply-answer.ts";
+import type { ApplyAnswer, ApplyRequest } from "./apply-answer.ts";
 import { COMPRESSION_MAGIC_BYTES, detectCompression, type Compression } from "./compression.ts";
 import { decompress } from "./decompress.ts";
 import { EarlyWriteback } from "./early-writeback.ts";
 import { LayerError } from "./layer-error.ts";
+import type { OwnerMaps } from "./owner-map.ts";
 import { peek } from "./peek.ts";
 import { TarRecorder } from "./tar-recorder.ts";
 
@@ -39,6 +40,8 @@ export interface ApplyOptions {
   /** Called with the bytes of the blob read so far. */
   onProgress?: ((blobBytes: number) => void) | undefined;
   signal?: AbortSignal | undefined;
+  /** Of a user namespace whose numbers the tar has; the files get those outside. */
+  owners?: OwnerMaps | undefined;
 }
 
 /**
@@ -57,7 +60,7 @@ export async function applyLayer(
   const child = startUnpacking();
   try {
     const rootPath = await root;
-    child.begin(rootPath);
+    child.begin({ root: rootPath, owners: options.owners });
     return await applyWith(child, blob, rootPath, options);
   } finally {
     blob.destroy();
@@ -130,7 +133,7 @@ async function applyWith(child: Unpacking, blob: Readable, root: string, options
 
 /** The process that unpacks. It is started before it is needed: starting takes as long as making a device. */
 interface Unpacking {
-  begin(root: string): void;
+  begin(request: ApplyRequest): void;
   stdin: Writable;
   answer: Promise<ApplyAnswer>;
   /** Ends it if it has not ended, and waits until it has: while it runs, the root cannot be unmounted. */
@@ -155,7 +158,7 @@ function startUnpacking(): Unpacking {
   const control = child.stdio[3] as Writable;
   control.on("error", () => undefined); // it ended, and says why
   return {
-    begin: (root) => control.end(root),
+    begin: (request) => control.end(JSON.stringify(request)),
     stdin: child.stdin,
     answer: closed,
     async stop() {

@@ -1,10 +1,11 @@
-import { lstatSync, rmSync, unlinkSync } from "node:fs";
+import { chownSync, lstatSync, mkdirSync, rmSync, statSync, unlinkSync } from "node:fs";
 import { libc, lastErrno, loadKoffi } from "../linux/libc.ts";
 import { errno, errnoName, errorCode } from "../linux/system-error.ts";
 import { LayerError } from "./layer-error.ts";
 import { archiveStatus, extractFlags, type Libarchive, type Pointer } from "./libarchive.ts";
 import { fsPath, isAscii, quotePath, type RawPath } from "../file-system/raw-path.ts";
 import { cleanEntryPath } from "./entry-path.ts";
+import { mapOwner, mapsOwners, rootOwner, sameOwners, type OwnerMaps } from "./owner-map.ts";
 import { parseWhiteout, removeLower, removeLowerIn } from "./whiteout.ts";
 
 const FORMAT_MASK = 0o170000;
@@ -35,10 +36,11 @@ export interface ExtractResult {
  * Unpacks a layer's tar from a descriptor into the working folder, which must be this process's root (chroot): links in
  * the tree are followed as a process inside would follow them, and lead nowhere else.
  *
+ * @param owners of a user namespace whose numbers the tar has; the files get those outside
  * @throws LayerError naming the entry; what was unpacked so far stays
  */
-export function extractTar(lib: Libarchive, fd: number): ExtractResult {
-  return new TarExtractor(lib, fd).run();
+export function extractTar(lib: Libarchive, fd: number, owners: OwnerMaps = sameOwners): ExtractResult {
+  return new TarExtractor(lib, fd, owners).run();
 }
 
 class TarExtractor {
@@ -51,9 +53,13 @@ class TarExtractor {
   private readonly folderTimes: { path: RawPath; mtimeNs: bigint }[] = [];
   private readonly bookkeeping = new Set<RawPath>();
   private readonly result: ExtractResult = { contentBytes: 0, entries: 0, warnings: [] };
+  private readonly owners: OwnerMaps;
+  private readonly mapsOwners: boolean;
 
-  constructor(lib: Libarchive, fd: number) {
+  constructor(lib: Libarchive, fd: number, owners: OwnerMaps) {
     this.lib = lib;
+    this.owners = owners;
+    this.mapsOwners = mapsOwners(owners);
     this.archive = lib.read_new();
     lib.read_support_format_tar(this.archive);
     lib.read_support_format_empty(this.archive);
@@ -124,6 +130,7 @@ class TarExtractor {
     if (!isHardLink && !KNOWN_TYPES.has(type)) throw new LayerError(`Cannot unpack ${quotePath(path)}: unknown type`);
     if (path === "." && type !== FOLDER) throw new LayerError("Cannot unpack the layer's root: it is not a folder");
     this.checkOwner(path);
+    if (this.mapsOwners) this.mapOwners(path);
     if (type === FOLDER) {
       this.makeWayForFolder(path);
       if (lib.entry_mtime_is_set(entry) !== 0) {
@@ -133,7 +140,9 @@ class TarExtractor {
     }
     const sizeBytes = lib.entry_size(entry);
     if (type === REGULAR) this.result.contentBytes += Number(sizeBytes);
-    this.useFlags(type === FOLDER ? ALL_BUT_TIME : ALL);
+    const flags = type === FOLDER ? ALL_BUT_TIME : ALL;
+    // ACLs name owners by the numbers inside.
+    this.useFlags(this.mapsOwners ? flags & ~extractFlags.acl : flags);
     let status = lib.read_extract2(this.archive, entry, this.disk);
     if (status !== archiveStatus.ok && type !== FOLDER && this.removedFolderAt(path)) {
       // The folder that was in the way made the header fail: the data is still to be read, but libarchive set its size to 0.
@@ -166,6 +175,25 @@ class TarExtractor {
     }
   }
 
+  /** Folders on the way that the tar leaves out belong to the namespace's root too. */
+  private mapOwners(path: RawPath): void {
+    const { lib, entry, owners } = this;
+    try {
+      lib.entry_set_uid(entry, mapOwner(owners.users, Number(lib.entry_uid(entry)), "to host"));
+      lib.entry_set_gid(entry, mapOwner(owners.groups, Number(lib.entry_gid(entry)), "to host"));
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new LayerError(`Cannot unpack ${quotePath(path)}: ${why}`, { cause });
+    }
+    for (let slash = path.indexOf("/"); slash > 0; slash = path.indexOf("/", slash + 1)) {
+      const folder = path.slice(0, slash);
+      if (this.ownPaths.has(folder) || statSync(fsPath(folder), { throwIfNoEntry: false }) !== undefined) continue;
+      mkdirSync(fsPath(folder), { mode: 0o755 });
+      const { user, group } = rootOwner(owners);
+      chownSync(fsPath(folder), user, group);
+    }
+  }
+
   /** A folder takes the place of anything that is not one; libarchive would follow a link to another folder. */
   private makeWayForFolder(path: RawPath): void {
     const there = lstatSync(fsPath(path), { throwIfNoEntry: false });
@@ -188,7 +216,7 @@ class TarExtractor {
       const value: [Pointer | null] = [null];
       const bytes: [number | bigint | null] = [null];
       lib.entry_xattr_next(entry, name, value, bytes);
-      if (name[0] === null) continue;
+      if (name[0] === null || (this.mapsOwners && name[0].startsWith("system.posix_acl_"))) continue;
       if (set(Buffer.from(`${path}\0`, "latin1"), name[0], value[0], bytes[0] ?? 0, 0) === 0) continue;
       const number = lastErrno();
       const warning = `Cannot set attribute ${name[0]} of ${quotePath(path)}: ${errnoName(number)}`;

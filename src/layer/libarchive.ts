@@ -38,6 +38,8 @@ export interface Libarchive {
   entry_set_size(entry: Pointer, bytes: number | bigint): void;
   entry_uid(entry: Pointer): number | bigint;
   entry_gid(entry: Pointer): number | bigint;
+  entry_set_uid(entry: Pointer, uid: number): void;
+  entry_set_gid(entry: Pointer, gid: number): void;
   entry_mtime(entry: Pointer): number | bigint;
   entry_mtime_nsec(entry: Pointer): number;
   entry_mtime_is_set(entry: Pointer): number;
@@ -78,6 +80,8 @@ const declarations: Record<keyof Libarchive, string> = {
   entry_set_size: "void archive_entry_set_size(void *, int64)",
   entry_uid: "int64 archive_entry_uid(void *)",
   entry_gid: "int64 archive_entry_gid(void *)",
+  entry_set_uid: "void archive_entry_set_uid(void *, int64)",
+  entry_set_gid: "void archive_entry_set_gid(void *, int64)",
   entry_mtime: "int64 archive_entry_mtime(void *)",
   entry_mtime_nsec: "long archive_entry_mtime_nsec(void *)",
   entry_mtime_is_set: "int archive_entry_mtime_is_set(void *)",

@@ -5,6 +5,7 @@ import { majorMinor } from "../linux/special-files.ts";
 import { errorCode } from "../linux/system-error.ts";
 import { formatTarHeader, TAR_END, tarPadding, type TarHeaderFields } from "./format-tar-header.ts";
 import { LayerError } from "./layer-error.ts";
+import { mapOwner, mapsOwners, sameOwners, type OwnerMaps, type OwnerRange } from "./owner-map.ts";
 import { walkChanges, type VisitedChange } from "./walk-changes.ts";
 
 const CHUNK_BYTES = 1 << 18;
@@ -17,12 +18,25 @@ const CHUNK_BYTES = 1 << 18;
  * @param parentRoot without it the whole tree is the layer
  */
 export function packDiff(root: TreeFolder, parentRoot?: TreeFolder): Readable {
-  return streamOf(tarOf(refusingWhiteoutNames(walkChanges(root, parentRoot))));
+  return streamOf(diffChunks(root, parentRoot));
+}
+
+/**
+ * As `packDiff`, piece by piece.
+ *
+ * @param owners of a user namespace: the tar has the numbers inside. An owner outside is an error
+ */
+export function diffChunks(
+  root: TreeFolder,
+  parentRoot?: TreeFolder,
+  owners: OwnerMaps = sameOwners,
+): Iterable<Buffer> {
+  return tarOf(refusingWhiteoutNames(walkChanges(root, parentRoot)), owners);
 }
 
 /** A whole file tree as a tar, its top folder as "./" first; otherwise as `packDiff`. */
 export function packTree(root: TreeFolder): Readable {
-  return streamOf(tarOf(withTop(root)));
+  return streamOf(tarOf(withTop(root), sameOwners));
 }
 
 function streamOf(chunks: Iterable<Buffer>): Readable {
@@ -44,14 +58,14 @@ function* refusingWhiteoutNames(entries: Iterable<VisitedChange>): Generator<Vis
   }
 }
 
-function* tarOf(entries: Iterable<VisitedChange>): Generator<Buffer, void> {
+function* tarOf(entries: Iterable<VisitedChange>, owners: OwnerMaps): Generator<Buffer, void> {
   const out = new Chunks();
   const links = new Map<bigint, RawPath>();
   for (const entry of entries) {
     if (entry.kind === "D") {
       out.add(formatTarHeader({ name: whiteoutName(entry), type: "0", mode: 0o600 }));
     } else if (entry.stats?.isSocket() === false) {
-      yield* packEntry(out, entry, entry.stats, links);
+      yield* packEntry(out, entry, entry.stats, { links, owners });
     }
     yield* out.full();
   }
@@ -67,14 +81,14 @@ function* packEntry(
   out: Chunks,
   entry: VisitedChange,
   stats: EntryStats,
-  links: Map<bigint, RawPath>,
+  { links, owners }: { links: Map<bigint, RawPath>; owners: OwnerMaps },
 ): Generator<Buffer, void> {
   const fields: TarHeaderFields = {
     name: entry.path,
     type: "0",
     mode: Number(stats.mode & 0o7777n),
-    uid: Number(stats.uid),
-    gid: Number(stats.gid),
+    uid: ownerInside(entry, owners.users, stats.uid),
+    gid: ownerInside(entry, owners.groups, stats.gid),
     mtimeNs: stats.mtimeNs,
   };
   if (!stats.isDirectory() && stats.nlink > 1n) {
@@ -86,10 +100,10 @@ function* packEntry(
     links.set(stats.ino, entry.path);
   }
   if (stats.isFile()) {
-    yield* packFile(out, entry, fields, stats);
+    yield* packFile(out, entry, fields, { stats, owners });
     return;
   }
-  fields.pax = paxXattrs(entry);
+  fields.pax = paxXattrs(entry, owners);
   if (stats.isDirectory()) {
     fields.type = "5";
     fields.name = `${entry.path}/`;
@@ -109,7 +123,7 @@ function* packFile(
   out: Chunks,
   entry: VisitedChange,
   fields: TarHeaderFields,
-  stats: EntryStats,
+  { stats, owners }: { stats: EntryStats; owners: OwnerMaps },
 ): Generator<Buffer, void> {
   const file = openFile(entry);
   if (file === undefined) return;
@@ -118,7 +132,7 @@ function* packFile(
     const opened = file.stat();
     if (!opened.isFile() || opened.ino !== stats.ino) throw changed(entry);
     const sizeBytes = Number(opened.size);
-    out.add(formatTarHeader({ ...fields, sizeBytes, mtimeNs: opened.mtimeNs, pax: paxXattrs(entry) }));
+    out.add(formatTarHeader({ ...fields, sizeBytes, mtimeNs: opened.mtimeNs, pax: paxXattrs(entry, owners) }));
     for (let position = 0; position < sizeBytes;) {
       const room = out.room();
       const bytes = file.read(room, 0, Math.min(sizeBytes - position, room.length), position);
@@ -146,8 +160,37 @@ function changed(entry: VisitedChange): LayerError {
   return new LayerError(`Cannot pack ${quotePath(entry.path)}: it changed while it was read; try again`);
 }
 
-function paxXattrs(entry: VisitedChange): [string, Uint8Array][] {
-  return entry.folder.xattrs(entry.name).map(({ name, value }) => [`SCHILY.xattr.${name}`, value]);
+function ownerInside(entry: VisitedChange, ranges: readonly OwnerRange[], owner: bigint): number {
+  try {
+    return mapOwner(ranges, Number(owner), "to container");
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LayerError(`Cannot pack ${quotePath(entry.path)}: ${why}`, { cause });
+  }
+}
+
+function paxXattrs(entry: VisitedChange, owners: OwnerMaps): [string, Uint8Array][] {
+  return (
+    entry.folder
+      .xattrs(entry.name)
+      // They name owners by the numbers outside; Docker has none of them in its layers.
+      .filter(({ name }) => !mapsOwners(owners) || !name.startsWith("system.posix_acl_"))
+      .map(({ name, value }) => [
+        `SCHILY.xattr.${name}`,
+        name === "security.capability" ? withoutNamespace(value) : value,
+      ])
+  );
+}
+
+/** Length of struct vfs_cap_data, and its revision in the highest byte of the first word (linux/capability.h). */
+const capability = { bytesOfRevision2: 20, revisionOffset: 3 };
+
+/** Capabilities as they are where no user namespace is: the root user that revision 3 adds to them means nothing elsewhere. */
+function withoutNamespace(value: Buffer): Buffer {
+  if (value[capability.revisionOffset] !== 3) return value;
+  const plain = Buffer.from(value.subarray(0, capability.bytesOfRevision2));
+  plain[capability.revisionOffset] = 2;
+  return plain;
 }
 
 /** Gathers small pieces into chunks worth sending. */
