@@ -2,20 +2,21 @@ import { entryCount, valueAt } from "../persistent-data/btree-node.ts";
 import { mappedBlock } from "../thin/block-time.ts";
 import { mappingWords } from "../thin/metadata-trees.ts";
 import type { Recount } from "./recount.ts";
+import { ReferenceTally } from "./reference-tally.ts";
 import { walkTree } from "./tree-walk.ts";
 
 /** Walks mapping trees, nodes that they share only once, and counts what they refer to. */
 export class MappingRecount {
   /** References found to each data block. */
-  readonly dataReferences: Uint32Array;
+  readonly dataReferences: ReferenceTally;
   readonly #recount: Recount;
   /** Mappings below each node visited. */
   readonly #below: Uint32Array;
 
   constructor(recount: Recount, dataBlocks: number) {
     this.#recount = recount;
-    this.dataReferences = new Uint32Array(dataBlocks);
-    this.#below = new Uint32Array(recount.references.length);
+    this.dataReferences = new ReferenceTally(dataBlocks);
+    this.#below = new Uint32Array(recount.references.blocks);
   }
 
   /** Walks a device's tree and returns how many mappings it has. */
@@ -27,8 +28,9 @@ export class MappingRecount {
     };
     const visitor = this.#recount.visitor(what);
     walkTree(root, mappingWords, {
-      enter: (block, keys) => {
-        const node = visitor.enter(block, keys);
+      ...visitor,
+      enter: (block, keys, memory) => {
+        const node = visitor.enter(block, keys, memory);
         if (node === undefined) add(this.#below[block] ?? 0);
         else inside.push(0);
         return node;
@@ -42,7 +44,6 @@ export class MappingRecount {
         this.#below[block] = mappings;
         add(mappings);
       },
-      problem: (block, fault, keys) => visitor.problem(block, fault, keys),
     });
     return inside[0];
   }
@@ -50,10 +51,10 @@ export class MappingRecount {
   #countData(leaf: Uint32Array, what: string): void {
     for (let at = valueAt(leaf, 0), end = valueAt(leaf, entryCount(leaf)); at < end; at += mappingWords) {
       const block = mappedBlock(leaf[at], leaf[at + 1]);
-      if (block < this.dataReferences.length) this.dataReferences[block]++;
+      if (block < this.dataReferences.blocks) this.dataReferences.add(block);
       else {
         this.#recount.damage(
-          `${what}: data block ${block} lies beyond the pool's ${this.dataReferences.length} blocks`,
+          `${what}: data block ${block} lies beyond the pool's ${this.dataReferences.blocks} blocks`,
         );
       }
     }

@@ -1,38 +1,44 @@
-import { bitmapCount, seeTree } from "../persistent-data/bitmap-block.ts";
 import { type BlockKind, bitmapKind } from "../persistent-data/block-kind.ts";
-import type { Block } from "../persistent-data/block.ts";
+import type { Block, BlockMemory } from "../persistent-data/block.ts";
 import { btreeNodeKind, entryCount, keyAt, valueAt } from "../persistent-data/btree-node.ts";
 import { entriesPerPage } from "../persistent-data/count-page.ts";
 import type { IndexEntry } from "../persistent-data/index-entry.ts";
 import type { SpaceMapRoot } from "../persistent-data/space-map-root.ts";
 import { refCountWords } from "../thin/metadata-trees.ts";
 import type { ProblemList } from "./problem-list.ts";
+import { ReferenceTally } from "./reference-tally.ts";
+import { StoredCounts } from "./stored-counts.ts";
 import { type TreeVisitor, walkTree } from "./tree-walk.ts";
+
+/** Reads and verifies a metadata block; into `memory`, where that is given. */
+export type ReadBlock = (block: number, kind: BlockKind, memory?: BlockMemory) => Block;
 
 /** Reads metadata blocks, counts the references met on the way, and tells what cannot be read. */
 export class Recount {
   /** References found to each metadata block. */
-  readonly references: Uint32Array;
-  readonly #read: (block: number, kind: BlockKind) => Block;
+  readonly references: ReferenceTally;
+  readonly #read: ReadBlock;
   readonly #problems: ProblemList;
   /** Whether anything could not be visited, so that what lies below it was not counted. */
   incomplete = false;
+  /** Whether a node has fewer entries than it must. */
+  underfull = false;
 
-  constructor(blocks: number, read: (block: number, kind: BlockKind) => Block, problems: ProblemList) {
-    this.references = new Uint32Array(blocks);
+  constructor(blocks: number, read: ReadBlock, problems: ProblemList) {
+    this.references = new ReferenceTally(blocks);
     this.#read = read;
     this.#problems = problems;
   }
 
   /** Counts a reference. The block if this is the first to it, and it can be read. */
-  enter(block: number, kind: BlockKind, what: string): Block | undefined {
-    if (!(block < this.references.length)) {
-      this.damage(`${what}: metadata block ${block} lies beyond the device's ${this.references.length} blocks`);
+  enter(block: number, kind: BlockKind, what: string, memory?: BlockMemory): Block | undefined {
+    if (!(block < this.references.blocks)) {
+      this.damage(`${what}: metadata block ${block} lies beyond the device's ${this.references.blocks} blocks`);
       return undefined;
     }
-    if (++this.references[block] > 1) return undefined;
+    if (this.references.add(block) > 1) return undefined;
     try {
-      return this.#read(block, kind);
+      return this.#read(block, kind, memory);
     } catch (error) {
       this.damage(`${what}: ${(error as Error).message}`);
       return undefined;
@@ -48,8 +54,12 @@ export class Recount {
   /** A visitor that counts references and tells faults; `leaf` is added by who walks. */
   visitor(what: string): Omit<TreeVisitor, "leaf"> {
     return {
-      enter: (block) => this.enter(block, btreeNodeKind, what),
+      enter: (block, _, memory) => this.enter(block, btreeNodeKind, what, memory),
       problem: (block, fault) => this.damage(`${what}: btree node at metadata block ${block}: ${fault}`),
+      underfull: (block, fault) => {
+        this.underfull = true;
+        this.#problems.add(`${what}: btree node at metadata block ${block}: ${fault}`, "minor");
+      },
     };
   }
 
@@ -69,12 +79,11 @@ export class Recount {
   }
 
   /** Reads the counts that a space map has, and counts the references to its own blocks. */
-  readCounts(root: SpaceMapRoot, index: Map<number, IndexEntry>, what: string): Uint32Array {
-    const large = new Map<number, number>();
+  readCounts(root: SpaceMapRoot, index: Map<number, IndexEntry>, what: string): StoredCounts {
+    const counts = new StoredCounts(root.blocks);
     this.walk(root.refCountRoot, refCountWords, `${what}, large reference counts`, (block, words, at) => {
-      large.set(block, words[at]);
+      counts.addLarge(block, words[at]);
     });
-    const counts = new Uint32Array(root.blocks);
     for (let bitmap = 0; bitmap * entriesPerPage < root.blocks; bitmap++) {
       const where = index.get(bitmap);
       if (where === undefined) {
@@ -82,13 +91,7 @@ export class Recount {
         continue;
       }
       const block = this.enter(where.bitmap, bitmapKind, what);
-      if (block === undefined) continue;
-      const first = bitmap * entriesPerPage;
-      const entries = Math.min(entriesPerPage, root.blocks - first);
-      for (let entry = 0; entry < entries; entry++) {
-        const count = bitmapCount(block.bytes, entry);
-        counts[first + entry] = count < seeTree ? count : (large.get(first + entry) ?? count);
-      }
+      if (block !== undefined) counts.addBitmap(bitmap, block.bytes);
     }
     return counts;
   }
