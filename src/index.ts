@@ -203,6 +203,9 @@ export type {
   PulledImage,
   PullOptions,
   PullProgress,
+  PushedImage,
+  PushOptions,
+  PushProgress,
   RegistryOptions,
   TreeNode,
 } from "./image/types.ts";

@@ -23,6 +23,11 @@ export const commandGroups: Record<string, CommandEntry[]> = {
       summary: "bring in an image from a registry",
       load: () => import("./commands/pull.ts"),
     },
+    {
+      signature: "push <image> [reference]",
+      summary: "send an image to a registry",
+      load: () => import("./commands/push.ts"),
+    },
     { signature: "images", summary: "list images", load: () => import("./commands/images.ts") },
     {
       signature: "save <image> <file>",

@@ -1,16 +1,13 @@
-import { createHash } from "node:crypto";
 import { createWriteStream, renameSync, rmSync } from "node:fs";
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { MountedFolder } from "../file-system/mounted-folder.ts";
 import { formatTarHeader, TAR_END, tarPadding } from "../layer/format-tar-header.ts";
-import { rebuildTar } from "../layer/rebuild-tar.ts";
 import { blobFolders, blobName, imageBlobs, layoutFiles, tarEntry, type ArchivedImage } from "./archive-format.ts";
 import type { Digest } from "./digest.ts";
 import { findImage, layersOf, type FoundImage } from "./find-image.ts";
 import type { ImageContext } from "./image-context.ts";
+import { rebuildLayer } from "./rebuild-layer.ts";
 import type { LayerRecord } from "./records.ts";
-import { StoreError } from "./store-error.ts";
 import type { LongOptions } from "./types.ts";
 
 /**
@@ -60,39 +57,10 @@ async function* archiveOf(
     if (written.has(layer.diffId)) continue;
     written.add(layer.diffId);
     yield formatTarHeader({ name: blobName(layer.diffId), type: "0", mode: 0o644, sizeBytes: layer.tarBytes, mtimeNs });
-    yield* layerTar(context, image, layer);
+    yield* rebuildLayer(context, image, layer);
     yield Buffer.alloc(tarPadding(layer.tarBytes));
   }
   yield TAR_END;
-}
-
-async function* layerTar(context: ImageContext, image: FoundImage, layer: LayerRecord): AsyncGenerator<Buffer> {
-  const { devices, files } = context;
-  const path = await devices.get(layer.device, { readOnly: true });
-  try {
-    const root = MountedFolder.top(path);
-    try {
-      yield* checkedTar(rebuildTar(files.layerTarRecord(layer.chainId), root), image, layer);
-    } finally {
-      root.close();
-    }
-  } finally {
-    await devices.put(layer.device);
-  }
-}
-
-async function* checkedTar(tar: AsyncIterable<Buffer>, image: FoundImage, layer: LayerRecord): AsyncGenerator<Buffer> {
-  const hash = createHash("sha256");
-  for await (const chunk of tar) {
-    hash.update(chunk);
-    yield chunk;
-  }
-  if (`sha256:${hash.digest("hex")}` === layer.diffId) return;
-  throw new StoreError(
-    "damaged",
-    `Cannot save image ${image.reference ?? image.id}: the files of layer ${layer.diffId} are not as they were; ` +
-      "import the image again",
-  );
 }
 
 function createdAt({ config }: FoundImage): bigint {

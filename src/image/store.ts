@@ -18,6 +18,8 @@ import type {
   LongOptions,
   PulledImage,
   PullOptions,
+  PushedImage,
+  PushOptions,
   TreeNode,
 } from "./types.ts";
 
@@ -83,6 +85,17 @@ export class Store {
   async pull(reference: string, options: PullOptions = {}): Promise<PulledImage> {
     const { pullImage } = await import("./pull-image.ts");
     return this.#making(() => pullImage(this.#context, reference, options));
+  }
+
+  /**
+   * Sends an image to a registry. Of its layers only those are sent that are not there.
+   *
+   * @param reference where to, such as "host:5000/team/app:1"; default: the name it was asked for by
+   * @throws RegistryError
+   */
+  async push(image: string, reference?: string, options: PushOptions = {}): Promise<PushedImage> {
+    const { pushImage } = await import("./push-image.ts");
+    return pushImage(this.#context, image, reference, options);
   }
 
   /** Makes a container of an image. @throws StoreError exists, invalid (name) */

@@ -1,6 +1,7 @@
 import type { RegistriesSettings } from "../graph/options/registries-table.ts";
 import type { FindCredentials } from "../registry/credentials/credentials.ts";
 import type { Patience } from "../registry/patience.ts";
+import type { ManifestFormat } from "./push-manifest.ts";
 
 /** An image as `images()` lists it. */
 export interface ImageSummary {
@@ -108,6 +109,29 @@ export interface PulledImage {
   /** The name it has here. */
   name: string;
   /** Digest of what the reference named: a manifest, or an index. */
+  digest: string;
+}
+
+/** What `push` tells: a layer is packed (bytes of its tar), its blob is sent, it is there. */
+export type PushProgress =
+  | { kind: "pack" | "upload"; layer: number; layers: number; digest: string; bytes: number; totalBytes: number }
+  | { kind: "layer-done"; layer: number; layers: number; digest: string; how: "exists" | "mounted" | "sent" };
+
+/** Options of `Store.push`. */
+export interface PushOptions extends RegistryOptions {
+  progress?: ((event: PushProgress) => void) | undefined;
+  /** Aborted, it stops and rejects. Layers that were sent by then stay there, without a name. */
+  signal?: AbortSignal | undefined;
+  /** The OCI's manifest (the default) or Docker's schema 2. */
+  format?: ManifestFormat | undefined;
+}
+
+/** What `Store.push` sent. */
+export interface PushedImage {
+  id: string;
+  /** The name it has there. */
+  name: string;
+  /** Of its manifest. */
   digest: string;
 }
 

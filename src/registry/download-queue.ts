@@ -1,7 +1,6 @@
-import { open, rm, type FileHandle } from "node:fs/promises";
-import { randomBytes } from "node:crypto";
-import { join } from "node:path";
+import type { FileHandle } from "node:fs/promises";
 import { Readable } from "node:stream";
+import { namelessFile } from "../linux/nameless-file.ts";
 
 const READ_BYTES = 1 << 20;
 
@@ -120,7 +119,7 @@ export class DownloadQueue {
 
   async #spool(download: Download): Promise<void> {
     try {
-      download.file = await nameless(this.#limits.folder);
+      download.file = await namelessFile(this.#limits.folder);
       while (await this.#mayWrite(download)) {
         const next = await download.chunks!.next();
         if (next.done === true) {
@@ -187,12 +186,4 @@ export class DownloadQueue {
   #wakeAll(): void {
     for (const wake of this.#wake.splice(0)) wake();
   }
-}
-
-/** A file without a name: it goes with its last opening, however this process ends. */
-async function nameless(folder: string): Promise<FileHandle> {
-  const path = join(folder, `${process.pid}-${randomBytes(8).toString("hex")}`);
-  const file = await open(path, "wx+", 0o600);
-  await rm(path);
-  return file;
 }

@@ -4,6 +4,7 @@ import { Authorizer } from "./auth/authorizer.ts";
 import type { FindCredentials } from "./credentials/credentials.ts";
 import { answerFailure } from "./http/answer-failure.ts";
 import { connectionFailure, isAbsent, isPassing } from "./http/connection-failure.ts";
+import { discard } from "./http/read-bounded.ts";
 import { Transport, type HttpRequest, type HttpResponse } from "./http/transport.ts";
 import { pauseBefore, retryAfterMs, type Patience } from "./patience.ts";
 import type { Place } from "./places.ts";
@@ -56,7 +57,7 @@ export class Endpoint {
       if (wanted.attempts !== "once" && BUSY.includes(response.status)) {
         const asked = askedPauseMs(response.headers);
         if (await pauseBefore(attempt, this.patience, asked, wanted.signal)) {
-          response.body.destroy();
+          await discard(response);
           continue;
         }
       }
@@ -91,7 +92,7 @@ export class Endpoint {
     const authorization = own ? await this.#authorizer.header(scopes) : undefined;
     const response = await this.#transport.send({ method, url, headers, body, signal, authorization });
     if (response.status !== 401 || response.url.origin !== base.origin) return response;
-    response.body.destroy();
+    await discard(response);
     const answered = await this.#authorizer.answer(response, scopes, authorization, signal);
     return this.#transport.send({ method, url, headers, body, signal, authorization: answered });
   }
@@ -108,7 +109,7 @@ export class Endpoint {
     const { host, prefix } = this.place;
     const ping = async (base: URL): Promise<URL> => {
       const response = await this.#transport.send({ method: "GET", url: new URL(`${prefix}/v2/`, base), signal });
-      response.body.destroy();
+      await discard(response);
       return base;
     };
     try {

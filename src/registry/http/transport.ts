@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { EnvHttpProxyAgent, request } from "undici";
 import type { Patience } from "../patience.ts";
 import { RegistryError } from "../registry-error.ts";
+import { discard } from "./read-bounded.ts";
 import { trustedRoots } from "./trusted-roots.ts";
 
 const MAX_REDIRECTS = 5;
@@ -78,7 +79,7 @@ export class Transport {
       const response = await this.#once(wanted, url);
       const location = redirectOf(wanted, response);
       if (location === undefined) return response;
-      response.body.destroy();
+      await discard(response);
       url = this.#next(url, location);
       if (redirects >= MAX_REDIRECTS) {
         throw new RegistryError(

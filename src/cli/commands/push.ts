@@ -1,0 +1,49 @@
+import { Option, type Command } from "commander";
+import { examples } from "../examples.ts";
+import { interruption } from "../interruption.ts";
+import { print } from "../print.ts";
+import { pushBars } from "../progress-bars.ts";
+import { withGraph } from "../with-graph.ts";
+
+/** `mica push` */
+export function configure(command: Command): void {
+  command
+    .description(
+      "Sends an image to a registry and prints the digest of its manifest. REFERENCE says where to; without it, the image's own " +
+        "name does. Layers that are there already, from whatever image, are not sent. Credentials are those of `mica login` and " +
+        "`docker login`.",
+    )
+    .addOption(
+      new Option("--manifest <form>", "the OCI's manifest, or Docker's schema 2")
+        .choices(["oci", "v2s2"])
+        .default("oci"),
+    )
+    .option("--insecure", "take any certificate of that registry, and plain HTTP where it does not speak TLS")
+    .addHelpText(
+      "after",
+      examples(
+        ["mica push ghcr.io/team/app:2", "an image that is named by where it goes"],
+        ["mica push app host:5000/team/app:2", "any other"],
+      ),
+    )
+    .action(
+      async (image: string, reference: string | undefined, options: { manifest: "oci" | "v2s2"; insecure?: true }) => {
+        await withGraph(command, "refuse", async (graph, settings) => {
+          const bars = settings.json ? undefined : await pushBars();
+          try {
+            const pushed = await graph.store.push(image, reference, {
+              signal: interruption.signal,
+              registries: settings.registries,
+              format: options.manifest,
+              insecure: options.insecure,
+              ...(bars && { progress: bars.show }),
+            });
+            bars?.stop();
+            print(settings, pushed, () => pushed.digest);
+          } finally {
+            bars?.stop();
+          }
+        });
+      },
+    );
+}
