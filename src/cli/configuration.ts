@@ -26,8 +26,10 @@ export async function applyConfiguration(program: Command): Promise<void> {
   };
   fill("root", root);
   fill("deviceMapper", deviceMapper);
-  // These have no options: the graph's own way to grow is a command, `mica pool autogrow`, and the others are for the daemon alone.
+  // These have no options: the graph's own way to grow is a command, `mica pool autogrow`, registries are many, and the others are for
+  // the daemon alone.
   fill("autogrow", configuration.autogrow);
+  fill("registries", configuration.registries);
   fill("daemon", configuration.daemon);
   fill("snapshotter", configuration.containerd);
   const given = program.getOptionValue("storageOpt") as string[];

@@ -15,7 +15,9 @@ test("reads what a configuration says, and no more", (t) => {
     '# a comment\nroot = "/srv/mica"\ndevice-mapper = "kernel"\nstorage-opts = ["dm.basesize=20G", "dm.fs=xfs"]\n' +
       '[autogrow]\nenabled = true\nceiling = "500G"\nmetadata-step = "1G"\n' +
       '[daemon]\napi = "/run/mica/api.sock"\nlog-level = "debug"\n' +
-      '[containerd]\nbase_image_size = "10GB"\nfs_type = "xfs"\nasync_remove = true\n',
+      '[containerd]\nbase_image_size = "10GB"\nfs_type = "xfs"\nasync_remove = true\n' +
+      '[registries."docker.io"]\nmirrors = ["mirror.example:5000", "https://cache.example/hub"]\n' +
+      '[registries."host:5000"]\ninsecure = true\nca = "/etc/mica/ca.pem"\n',
   );
   assert.deepEqual(readConfigFile(path), {
     root: "/srv/mica",
@@ -24,6 +26,10 @@ test("reads what a configuration says, and no more", (t) => {
     autogrow: { enabled: true, ceiling: "500G", metadataStep: "1G" },
     daemon: { api: "/run/mica/api.sock", "log-level": "debug" },
     containerd: { base_image_size: "10GB", fs_type: "xfs", async_remove: true },
+    registries: {
+      "docker.io": { mirrors: ["mirror.example:5000", "https://cache.example/hub"] },
+      "host:5000": { insecure: true, ca: "/etc/mica/ca.pem" },
+    },
   });
 });
 
@@ -47,6 +53,13 @@ const wrong: [string, RegExp][] = [
   ['[containerd]\nfs_type = "zfs"', /containerd\.fs_type: it has to be "ext4" or "xfs"/],
   ['[containerd]\nasync_remove = "yes"', /containerd\.async_remove: it has to be true or false/],
   ['[containerd]\npool_name = "x"', /unknown key containerd\.pool_name\. There are base_image_size, fs_type/],
+  ["[registries.docker.io]\nmirrors = []", /registries\.docker: a registry is a host .*, in quotes/],
+  [
+    '[registries."host:5000"]\nmirror = "x"',
+    /unknown key registries\.host:5000\.mirror\. There are mirrors, insecure, ca/,
+  ],
+  ['[registries."host:5000"]\nmirrors = ["ftp://x"]', /registries\.host:5000\.mirrors\.0: a mirror is a host/],
+  ['[registries."host:5000"]\nca = "ca.pem"', /registries\.host:5000\.ca: it has to be an absolute path/],
   ['root = "/srv"\nroot = ', /config\.toml': line 2: /],
 ];
 

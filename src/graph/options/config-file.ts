@@ -6,6 +6,7 @@ import { parseAutogrow, type AutogrowSettings } from "../growth/autogrow-policy.
 import { GraphError } from "../graph-error.ts";
 import type { GraphOptions } from "../graph-options.ts";
 import { parseStorageOptions } from "./parse-storage-options.ts";
+import { registriesSchema, registrySchema, type RegistriesSettings } from "./registries-table.ts";
 import { containerdSchema, daemonSchema, type ContainerdTable, type DaemonTable } from "./service-tables.ts";
 
 /** What a configuration file says; what it leaves out is undefined. */
@@ -15,6 +16,8 @@ export type Configuration = Pick<GraphOptions, "deviceMapper" | "storageOptions"
   daemon?: DaemonTable;
   /** How the daemon's containerd snapshotter works. */
   containerd?: ContainerdTable;
+  /** How registries are spoken with. */
+  registries?: RegistriesSettings;
 };
 
 const text = v.string("it has to be a text in quotes");
@@ -34,8 +37,14 @@ const schema = v.strictObject({
   autogrow: v.exactOptional(autogrowSchema),
   daemon: v.exactOptional(daemonSchema),
   containerd: v.exactOptional(containerdSchema),
+  registries: v.exactOptional(registriesSchema),
 });
-const tables = { autogrow: autogrowSchema, daemon: daemonSchema, containerd: containerdSchema };
+const tables = {
+  autogrow: autogrowSchema,
+  daemon: daemonSchema,
+  containerd: containerdSchema,
+  registries: registrySchema,
+};
 
 /**
  * Reads a configuration file (TOML).

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 
-const host = /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?$/;
+/** As the first part of an image's name: with a dot or a port, or localhost. */
+const host = /^(?=.*[.:]|localhost$)[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?$/;
 const mirror = /^(?:https?:\/\/)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?(?:\/[A-Za-z0-9._/-]*)?$/;
 
 /** A table of `[registries."HOST"]`. */
@@ -17,7 +18,7 @@ export const registrySchema = v.strictObject({
 
 /** The tables below `[registries]`, by registry: "docker.io", "host:5000". */
 export const registriesSchema = v.record(
-  v.pipe(v.string(), v.regex(host, "a registry is a host or a host with a port, in quotes")),
+  v.pipe(v.string(), v.regex(host, 'a registry is a host such as "docker.io" or "host:5000", in quotes')),
   registrySchema,
 );
 
