@@ -7,6 +7,7 @@ import { mountTable } from "../linux/mount-table.ts";
 import { errorCode } from "../linux/system-error.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
+import { endExportOf } from "./devices/exports.ts";
 import { endMonitor } from "./growth/monitor-process.ts";
 import { removePatiently } from "./devices/remove-patiently.ts";
 import { poolDevices } from "./pool/pool-devices.ts";
@@ -31,7 +32,10 @@ export async function stopGraph(context: GraphContext): Promise<void> {
 export async function undoStart(context: GraphContext): Promise<void> {
   await unmountAll(context);
   const devices = (await context.mapper.list()).filter(({ name }) => context.names.idOf(name) !== undefined);
-  for (const { name } of devices) await removeFromMapper(context, name);
+  for (const { name } of devices) {
+    await endExportOf(context, name);
+    await removeFromMapper(context, name);
+  }
   if (!context.exclusivePool) return;
   await endMonitor(context);
   await removeFromMapper(context, context.pool);

@@ -10,7 +10,7 @@ import type { RequestStatus } from "./request-status.ts";
 import { unmapBlocks, zeroRange } from "./volume-zeroing.ts";
 
 /** How far a hole is looked for. */
-const mostSeekBlocks = 2 ** 20;
+const mostSeekBlocks = 2 ** 14;
 
 /**
  * An active thin device. Offsets and lengths are bytes from its start; a request may have any alignment and length
@@ -150,7 +150,7 @@ export class ThinVolume implements WritableVolume {
   }
 
   /**
-   * Where a hole begins, at `offset` or behind it; else `sizeBytes`. Looks no further than 2^20 blocks and then names the place where it stopped, so that
+   * Where a hole begins, at `offset` or behind it; else `sizeBytes`. Looks no further than 2^14 blocks and then names the place where it stopped, so that
    * no request waits long: whoever looks for data there finds them.
    */
   seekHole(offset: number): number {

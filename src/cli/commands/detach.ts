@@ -7,7 +7,7 @@ import { withGraph } from "../with-graph.ts";
 /** `mica detach` */
 export function configure(command: Command): void {
   command
-    .description("Undoes `mica attach`: the block device goes, what was written to it stays.")
+    .description("Undoes `mica attach`: the block device goes, and its export by NBD; what was written to it stays.")
     .addHelpText("after", examples(["mica detach web", ""]))
     .action(async (device: string) => {
       await withGraph(command, "refuse", async (graph, settings) => {

@@ -7,6 +7,7 @@ import { errorCode } from "../../linux/system-error.ts";
 import { activateDevice, activeDevice, deactivateDevice } from "./activation.ts";
 import type { DeviceMetadata } from "../files/device-metadata.ts";
 import { growMounted, growUnmountedExt4, limitXfsRetries, requiredMountOptions } from "./file-system.ts";
+import { exportSocketOf } from "./exports.ts";
 import type { GraphContext } from "../graph-context.ts";
 import { GraphError } from "../graph-error.ts";
 import { forgetLeftInPlace, isLeftInPlace, leaveInPlace } from "../files/left-in-place.ts";
@@ -148,7 +149,7 @@ export class MountedDevices {
     } catch (error) {
       if (errorCode(error) !== "ENOENT") this.#context.log("warn", `'${mountPoint}' stays: ${String(error)}`);
     }
-    if (mounted && this.#lingering.add(id)) return;
+    if ((mounted && this.#lingering.add(id)) || exportSocketOf(this.#context, id) !== undefined) return;
     await deactivateDevice(this.#context, id, this.#context.deferredRemoval ? "defer" : "retry");
   }
 
@@ -178,6 +179,11 @@ export class MountedDevices {
       const pace = isNew || lingered !== undefined ? "at once" : "on another thread";
       await this.#mount(id, device, type, wish, pace);
     } catch (error) {
+      const socket = exportSocketOf(this.#context, id);
+      if (socket !== undefined && errorCode(error) === "EBUSY") {
+        const why = `it is exported by NBD on '${socket}'. Detach it first (mica detach)`;
+        throw new GraphError("EBUSY", `Cannot mount device ${id}: ${why}`, { cause: error });
+      }
       await deactivateDevice(this.#context, id, "fail").catch(() => undefined);
       throw error;
     }
