@@ -31,16 +31,16 @@ export async function cleanup({ mounts, session }: PluginContext): Promise<void>
   for (const error of failures.values()) throw error;
 }
 
-/** Create and CreateReadWrite, which are the same: every layer is a device of its own. */
-export async function create({ devices }: PluginContext, request: CreateRequest): Promise<void> {
-  const sizeBytes = readSize(request.StorageOpt);
-  await devices.create(request.ID, request.Parent, sizeBytes === undefined ? {} : { sizeBytes });
+export async function create({ layers }: PluginContext, request: CreateRequest): Promise<void> {
+  await layers.create(request.ID, { parent: request.Parent, sizeBytes: readSize(request.StorageOpt) });
 }
 
-export async function get({ mounts, session }: PluginContext, id: string, mountLabel: string): Promise<string> {
-  return mounts.get(id, {
+/** @returns the path of the root file system */
+export async function get({ layers, session }: PluginContext, id: string, mountLabel: string): Promise<string> {
+  const { owners } = session;
+  return layers.mount(id, {
     mountLabel: checkLabel(mountLabel),
-    owner: mapsOwners(session.owners) ? rootOwner(session.owners) : undefined,
+    owner: mapsOwners(owners) ? rootOwner(owners) : undefined,
   });
 }
 

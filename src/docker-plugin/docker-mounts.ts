@@ -44,6 +44,11 @@ export class DockerMounts {
     return this.#held.size > 0 || this.#inherited.size > 0;
   }
 
+  /** Whether a device is mounted for Docker. */
+  has(id: string): boolean {
+    return this.#held.has(id) || this.#inherited.has(id);
+  }
+
   /** @returns the path of the root file system */
   get(id: string, wish: MountWish): Promise<string> {
     return this.#queue.run(id, async () => {

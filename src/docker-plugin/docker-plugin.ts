@@ -1,8 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { lockFileSync, type FileLock } from "../linux/flock.ts";
 import { placePrivateSocket } from "../linux/private-socket.ts";
+import { errorCode } from "../linux/system-error.ts";
 import type { Service, ServiceParts } from "../service/service.ts";
+import { CallsUnderWay } from "./calls-under-way.ts";
 import { DockerMounts } from "./docker-mounts.ts";
+import { LayerDevices } from "./layer-devices.ts";
 import { pluginServer } from "./plugin-server.ts";
 import { Session } from "./session.ts";
 
@@ -27,8 +31,23 @@ export async function serveDockerPlugin(
 ): Promise<Service> {
   const folder = join(devices.root, "docker-plugin");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const claim = claimGraph(devices.root, join(folder, "lock"));
+  try {
+    return await serve({ devices, log }, { socket, idleMs }, { folder, claim });
+  } catch (error) {
+    claim.release();
+    throw error;
+  }
+}
+
+async function serve(
+  { devices, log }: Pick<ServiceParts, "devices" | "log">,
+  { socket, idleMs }: Required<DockerPluginOptions>,
+  { folder, claim }: { folder: string; claim: FileLock },
+): Promise<Service> {
   const mounts = await DockerMounts.open(devices, folder);
-  const server = pluginServer({ devices, log, mounts, session: new Session(folder) }, { idleMs });
+  const layers = await LayerDevices.open({ devices, mounts, underWay: new CallsUnderWay(folder), log });
+  const server = pluginServer({ devices, log, mounts, layers, session: new Session(folder) }, { idleMs });
   const placed = await placePrivateSocket(socket, async (path) => {
     await server.listen(path);
   });
@@ -38,6 +57,22 @@ export async function serveDockerPlugin(
     async close() {
       placed.remove();
       await server.close();
+      claim.release();
     },
   };
+}
+
+/** Another one would count other mounts, and undo what this one is doing. */
+function claimGraph(root: string, path: string): FileLock {
+  try {
+    return lockFileSync(path);
+  } catch (error) {
+    if (errorCode(error) !== "EAGAIN") throw error;
+    throw new Error(
+      `Cannot serve Docker from the graph '${root}': another process does. Stop it, or use another graph`,
+      {
+        cause: error,
+      },
+    );
+  }
 }

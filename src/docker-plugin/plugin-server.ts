@@ -1,61 +1,15 @@
 import { Readable } from "node:stream";
-import { finished, pipeline } from "node:stream/promises";
-import { is } from "valibot";
-import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
-import { cleanup, create, get, init } from "./device-calls.ts";
-import { applyDiff, changes, diff, diffSize } from "./layer-calls.ts";
+import { finished } from "node:stream/promises";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { diff } from "./compare-layers.ts";
+import { driverCalls } from "./driver-calls.ts";
 import { limitIdle } from "./limit-idle.ts";
 import type { PluginContext } from "./plugin-context.ts";
 import { pluginContentType, readRequest, RequestError, requests } from "./protocol.ts";
+import { sendTar } from "./send-tar.ts";
 
 /** Docker's longest requests, Init's, have a few kilobytes. */
 const bodyLimitBytes = 1 << 20;
-
-/** A call with a JSON request and a JSON answer. */
-type Call = (context: PluginContext, body: unknown, name: string) => Promise<object>;
-
-const calls: Record<string, Call> = {
-  Init: async (context, body, name) => {
-    await init(context, readRequest(requests.init, name, body));
-    return {};
-  },
-  Capabilities: () => Promise.resolve({ Capabilities: {} }),
-  Create: createCall,
-  CreateReadWrite: createCall,
-  Remove: async ({ devices }, body, name) => {
-    await devices.remove(readRequest(requests.one, name, body).ID);
-    return {};
-  },
-  Get: async (context, body, name) => {
-    const { ID, MountLabel } = readRequest(requests.mount, name, body);
-    return { Dir: await get(context, ID, MountLabel) };
-  },
-  Put: async ({ mounts }, body, name) => {
-    await mounts.put(readRequest(requests.one, name, body).ID);
-    return {};
-  },
-  // What can be no device's name is none's.
-  Exists: async ({ devices }, body) => ({ Exists: is(requests.one, body) && (await devices.exists(body.ID)) }),
-  Status: async ({ devices }) => ({ Status: await devices.status() }),
-  GetMetadata: async ({ devices }, body, name) => ({
-    Metadata: await devices.metadata(readRequest(requests.one, name, body).ID),
-  }),
-  Cleanup: async (context) => {
-    await cleanup(context);
-    return {};
-  },
-  Changes: async (context, body, name) => ({
-    Changes: await changes(context, readRequest(requests.compare, name, body)),
-  }),
-  DiffSize: async (context, body, name) => ({
-    Size: await diffSize(context, readRequest(requests.compare, name, body)),
-  }),
-};
-
-async function createCall(context: PluginContext, body: unknown, name: string): Promise<object> {
-  await create(context, readRequest(requests.create, name, body));
-  return {};
-}
 
 /** The HTTP side of the plugin. */
 export interface PluginServer {
@@ -82,16 +36,16 @@ export function pluginServer(context: PluginContext, { idleMs }: { idleMs: numbe
   void app.register((json, _options, done) => {
     readJsonBodies(json);
     json.post("/Plugin.Activate", (_request, reply) => answer(reply, { Implements: ["GraphDriver"] }));
-    for (const [name, call] of Object.entries(calls)) {
-      const path = `/GraphDriver.${name}`;
-      json.post(path, async (request, reply) => answer(reply, await call(context, request.body, name)));
+    for (const [name, call] of Object.entries(driverCalls)) {
+      json.post(`/GraphDriver.${name}`, async (request, reply) => {
+        const result = await call(context, request.body, name);
+        if (name.startsWith("Create")) tellAnswered(context, request, reply);
+        return answer(reply, result);
+      });
     }
     json.post("/GraphDriver.Diff", async (request, reply) => {
-      await diff(context, readRequest(requests.compare, "Diff", request.body), async (tar) => {
-        reply.hijack();
-        reply.raw.writeHead(200, { "content-type": "application/x-tar" });
-        await pipeline(tar, reply.raw);
-      });
+      const pair = readRequest(requests.compare, "Diff", request.body);
+      await diff(context, pair, (tar) => sendTar(reply, tar, { idleMs, log: context.log }));
     });
     done();
   });
@@ -100,9 +54,10 @@ export function pluginServer(context: PluginContext, { idleMs }: { idleMs: numbe
     streams.addContentTypeParser("*", (_request, body, parsed) => parsed(null, body));
     streams.post("/GraphDriver.ApplyDiff", async (request, reply) => {
       const { id } = readRequest(requests.apply, "ApplyDiff", request.query);
-      const body = request.body instanceof Readable ? request.body : Readable.from([]);
-      const size = await applyDiff(context, id, body);
-      return answer(reply, { Size: size });
+      const tar = request.body instanceof Readable ? request.body : Readable.from([]);
+      const { owners } = context.session;
+      const isSenderThere = (): boolean => !request.raw.socket.destroyed;
+      return answer(reply, { Size: await context.layers.apply(id, { tar, owners, isSenderThere }) });
     });
     done();
   });
@@ -128,6 +83,14 @@ function readJsonBodies(app: FastifyInstance): void {
     } catch {
       parsed(new RequestError(400, "Cannot read the request: its body is not JSON"));
     }
+  });
+}
+
+/** When Docker has the answer, it knows of the device. */
+function tellAnswered({ layers }: PluginContext, { body }: FastifyRequest, { raw }: FastifyReply): void {
+  const { ID: id } = readRequest(requests.one, "Create", body);
+  raw.once("close", () => {
+    if (raw.writableFinished) layers.answered(id);
   });
 }
 
