@@ -1,4 +1,5 @@
-import type { Graph, DeviceRecord, TreeNode } from "../index.ts";
+import type { GraphAccess } from "../api/graph-access.ts";
+import type { DeviceRecord, TreeNode } from "../index.ts";
 
 /** One thin device with all that is known of it: its place among images and containers, and its state in the pool. */
 export interface ListedDevice {
@@ -23,7 +24,7 @@ export interface ListedDevice {
 }
 
 /** Every thin device of a graph: base, layers, containers, then others. */
-export async function listDevices(graph: Graph): Promise<ListedDevice[]> {
+export async function listDevices(graph: GraphAccess): Promise<ListedDevice[]> {
   const [tree, records, usage] = await Promise.all([
     graph.store.tree(),
     graph.devices.devices(),

@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { commandGroups } from "./command-list.ts";
 import type { CommandEntry } from "./command-list.ts";
 import { applyConfiguration, defaultConfigFile } from "./configuration.ts";
-import { packageVersion } from "./package-version.ts";
+import { packageVersion } from "../linux/package-root.ts";
 import { defaultRoot } from "./settings.ts";
 
 const firstSteps = `

@@ -1,4 +1,4 @@
-import type { Graph } from "../index.ts";
+import type { GraphAccess } from "../api/graph-access.ts";
 import { listDevices } from "./device-index.ts";
 import type { ListedDevice } from "./device-index.ts";
 
@@ -7,7 +7,7 @@ import type { ListedDevice } from "./device-index.ts";
  * container, layer or device by ID or by the first characters of one.
  * @throws Error with code "not-found" or "ambiguous"
  */
-export async function resolveDevice(graph: Graph, wanted: string): Promise<ListedDevice> {
+export async function resolveDevice(graph: GraphAccess, wanted: string): Promise<ListedDevice> {
   const devices = await listDevices(graph);
   const attempts: ((device: ListedDevice) => boolean)[] = [
     (device) => device.device === wanted || device.id === wanted,

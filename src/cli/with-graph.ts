@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import type { Graph, GraphOptions } from "../index.ts";
+import type { GraphAccess } from "../api/graph-access.ts";
+import type { GraphOptions } from "../index.ts";
+import { reachDaemon } from "./reach-daemon.ts";
 import { missingDevice, missingRight } from "./requirements.ts";
 import { settingsOf } from "./settings.ts";
 import type { Settings } from "./settings.ts";
@@ -9,14 +11,26 @@ import { UsageError } from "./usage-error.ts";
 /** What a command does where there is no graph yet: make one, or say so. */
 export type WhenAbsent = "make" | "refuse";
 
-/** Opens the graph that the command line names, does the work, and lets go of it again, whatever happened. */
+/**
+ * Opens the graph that the command line names, or reaches it through its daemon where one runs; does the work, and lets go of it again,
+ * whatever happened.
+ */
 export async function withGraph(
   command: Command,
   whenAbsent: WhenAbsent,
-  work: (graph: Graph, settings: Settings) => Promise<void>,
+  work: (graph: GraphAccess, settings: Settings) => Promise<void>,
 ): Promise<void> {
   const settings = settingsOf(command);
   const options = await graphOptions(settings);
+  const graph = (await reachDaemon(options)) ?? (await openHere(options, whenAbsent));
+  try {
+    await work(graph, settings);
+  } finally {
+    await graph.close();
+  }
+}
+
+async function openHere(options: GraphOptions, whenAbsent: WhenAbsent): Promise<GraphAccess> {
   const { graphExists, openGraph } = await import("../index.ts");
   if (whenAbsent === "refuse" && !graphExists(options.root)) {
     throw failure(
@@ -24,12 +38,7 @@ export async function withGraph(
       `Cannot open a graph in ${options.root}: there is none. \`mica import\` or \`mica info\` makes it; --root names another.`,
     );
   }
-  const graph = await openGraph(await onThisMachine(options));
-  try {
-    await work(graph, settings);
-  } finally {
-    await graph.close();
-  }
+  return openGraph(await onThisMachine(options));
 }
 
 /** How the command line wants its graph opened. */

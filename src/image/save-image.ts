@@ -1,4 +1,3 @@
-import { createWriteStream, renameSync, rmSync } from "node:fs";
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { formatTarHeader, TAR_END, tarPadding } from "../layer/format-tar-header.ts";
@@ -9,6 +8,7 @@ import type { ImageContext } from "./image-context.ts";
 import { rebuildLayer } from "./rebuild-layer.ts";
 import type { LayerRecord } from "./records.ts";
 import type { LongOptions } from "./types.ts";
+import { writeWhole } from "./write-whole.ts";
 
 /**
  * Writes an image as a tar that is an OCI image layout and a `docker save` archive at once, as Docker 25 and later write it.
@@ -27,15 +27,7 @@ export async function saveImage(
   const layers = layersOf(context.files, image);
   const archive = Readable.from(archiveOf(context, image, layers), { objectMode: false });
   const signal = options.signal === undefined ? {} : { signal: options.signal };
-  if (typeof target !== "string") return pipeline(archive, target, signal);
-  const partial = `${target}.partial-${process.pid}`;
-  try {
-    await pipeline(archive, createWriteStream(partial, { flush: true, flags: "wx" }), signal);
-    renameSync(partial, target);
-  } catch (error) {
-    rmSync(partial, { force: true });
-    throw error;
-  }
+  await writeWhole(target, (to) => pipeline(archive, to, signal));
 }
 
 async function* archiveOf(

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import type { Graph } from "../../index.ts";
+import type { GraphAccess } from "../../api/graph-access.ts";
 import type { ListedDevice } from "../device-index.ts";
 import { examples } from "../examples.ts";
 import { print } from "../print.ts";
@@ -46,7 +46,7 @@ export function configure(command: Command): void {
 }
 
 async function exportByNbd(
-  graph: Graph,
+  graph: GraphAccess,
   { kind, device, names }: ListedDevice,
   socket: string,
   access: "read-write" | "read-only",

@@ -7,7 +7,7 @@ import {
 } from "../../graph/options/service-tables.ts";
 import { examples } from "../examples.ts";
 import { interruption } from "../interruption.ts";
-import { packageVersion } from "../package-version.ts";
+import { packageVersion } from "../../linux/package-root.ts";
 import { settingsOf } from "../settings.ts";
 import { UsageError } from "../usage-error.ts";
 import { graphOptions, onThisMachine } from "../with-graph.ts";

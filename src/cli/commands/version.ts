@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { missingRight } from "../requirements.ts";
-import { packageVersion } from "../package-version.ts";
+import { packageVersion } from "../../linux/package-root.ts";
 import { print } from "../print.ts";
 import { settingsOf, type Settings } from "../settings.ts";
 import { graphOptions } from "../with-graph.ts";

@@ -6,7 +6,7 @@ import {
   type GrowthRule,
 } from "../../../graph/growth/autogrow-policy.ts";
 import { humanSize } from "../../../graph/options/size.ts";
-import type { Graph } from "../../../index.ts";
+import type { GraphAccess } from "../../../api/graph-access.ts";
 import { examples } from "../../examples.ts";
 import { print } from "../../print.ts";
 import type { Settings } from "../../settings.ts";
@@ -60,7 +60,7 @@ function settingsFrom(on: true | undefined, off: true | undefined, rest: Autogro
   return settings;
 }
 
-async function showOrChange({ devices }: Graph, settings: Settings, wanted: AutogrowSettings): Promise<void> {
+async function showOrChange({ devices }: GraphAccess, settings: Settings, wanted: AutogrowSettings): Promise<void> {
   const changed = Object.keys(wanted).length > 0;
   const policy = changed ? await devices.setAutogrow(wanted) : await devices.autogrow();
   print(settings, policy === undefined ? { managed: false } : { managed: true, ...asData(policy) }, () =>
