@@ -8,6 +8,7 @@ const packages = {
   tune2fs: "e2fsprogs",
   resize2fs: "e2fsprogs",
   e2fsck: "e2fsprogs",
+  debugfs: "e2fsprogs",
   "mkfs.xfs": "xfsprogs",
   xfs_growfs: "xfsprogs",
   pvcreate: "lvm2",

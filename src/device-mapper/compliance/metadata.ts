@@ -107,6 +107,19 @@ export function metadataTests(makeSetup: () => DeviceMapperSetup): void {
       await mapper.message("pool", "delete 41");
     });
 
+    test("what a snapshot has that its origin has not is counted", async () => {
+      await mapper.suspend("snap");
+      await mapper.message("pool", "create_snap 42 40");
+      await mapper.resume("snap");
+      assert.equal(await mapper.addedBlocks("pool", 42, 40), 0);
+      writeAt(snap, 900 * BLOCK, Buffer.alloc(3 * BLOCK, 3));
+      writeAt(snap, 1000, Buffer.alloc(512, 3));
+      assert.equal(await mapper.addedBlocks("pool", 40, 42), 4);
+      assert.equal(await mapper.addedBlocks("pool", 42, 40), 1);
+      await assert.rejects(mapper.addedBlocks("pool", 43, 40), { code: "ENODATA" });
+      await mapper.message("pool", "delete 42");
+    });
+
     test("nothing remains, and thin_check agrees", async () => {
       for (const name of ["snap", "first", "pool"]) await mapper.remove(name);
       const checked = await runProgram("thin_check", metadataDevice);

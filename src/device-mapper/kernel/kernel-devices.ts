@@ -9,6 +9,7 @@ import { libdevmapperVersion, udevSyncSupported } from "../../linux/libdevmapper
 import { devmapper, udevFlags } from "../../linux/libdevmapper.ts";
 import { makeNode } from "../../linux/special-files.ts";
 import { errorCode } from "../../linux/system-error.ts";
+import { addedBlocks } from "../../metadata-tools/added-blocks.ts";
 import { exclusiveBlocks } from "../../metadata-tools/exclusive-blocks.ts";
 import { sharers } from "../../metadata-tools/owners.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
@@ -211,6 +212,10 @@ export class KernelDevices implements DeviceMapper {
       const devices = [...view.details()].map((each) => ({ ...each, exclusiveBlocks: exclusive.get(each.id) ?? 0 }));
       return { blockSizeSectors: view.superblock.dataBlockSizeSectors, devices };
     });
+  }
+
+  addedBlocks(pool: string, id: number, originId: number): Promise<number> {
+    return readMetadata(this, pool, (view) => addedBlocks(view, id, originId));
   }
 
   locate(pool: string, id: number, block: number): Promise<BlockLocation> {

@@ -213,6 +213,10 @@ export class UserspaceDevices implements DeviceMapper {
     return JSON.parse(await this.#send(pool, "usage")) as PoolUsage;
   }
 
+  async addedBlocks(pool: string, id: number, originId: number): Promise<number> {
+    return Number(await this.#send(pool, `added ${id} ${originId}`));
+  }
+
   async locate(pool: string, id: number, block: number): Promise<BlockLocation> {
     const { dataBlock, time, owners } = JSON.parse(await this.#send(pool, `locate ${id} ${block}`)) as BlockLocation;
     return { dataBlock, time, owners };

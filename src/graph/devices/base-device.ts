@@ -40,6 +40,7 @@ async function makeBase(parts: BaseDeviceParts): Promise<void> {
     sizeBytes: baseSizeBytes,
     fileSystem,
     mkfsArguments,
+    contents: "as made",
   });
   await context.locks.change(() => {
     context.store.writeDeviceSet({

@@ -46,6 +46,16 @@ export async function reportUsage(context: GraphContext): Promise<DeviceUsage[]>
   return report;
 }
 
+/** What a device has that its origin has not, in bytes. */
+export async function reportAdded(
+  context: GraphContext,
+  device: DeviceMetadata,
+  origin: DeviceMetadata,
+): Promise<number> {
+  const blocks = await context.mapper.addedBlocks(context.pool, device.deviceId, origin.deviceId);
+  return blocks * (await poolBlockBytes(context));
+}
+
 /** Where a block of a device lives, with the graph's names for who shares it. */
 export async function reportBlock(
   context: GraphContext,

@@ -1,7 +1,7 @@
 import { activateDevice, deactivateDevice } from "./activation.ts";
 import type { DeviceMetadata } from "../files/device-metadata.ts";
 import { readFileSystem, type FileSystemFacts } from "./file-system-superblock.ts";
-import { makeFileSystem } from "./file-system.ts";
+import { makeFileSystem, removeLostAndFound } from "./file-system.ts";
 import type { GraphContext } from "../graph-context.ts";
 import { GraphError } from "../graph-error.ts";
 import type { FileSystemType } from "../options/storage-options.ts";
@@ -13,6 +13,8 @@ export interface DeviceFormat {
   fileSystem: FileSystemType;
   /** As dm.mkfsarg has them. */
   mkfsArguments: string[];
+  /** What is in it: what mkfs makes (ext4's lost+found), or nothing. */
+  contents: "as made" | "nothing";
 }
 
 /** What it takes to make devices with a file system of their own. */
@@ -28,13 +30,14 @@ export interface FormattingParts {
 export async function makeFormattedDevice(
   { context, transactions }: FormattingParts,
   id: string,
-  { sizeBytes, fileSystem, mkfsArguments }: DeviceFormat,
+  { sizeBytes, fileSystem, mkfsArguments, contents }: DeviceFormat,
 ): Promise<{ metadata: DeviceMetadata; facts: FileSystemFacts }> {
   const metadata = await context.locks.change(() => transactions.createThin(id, sizeBytes - (sizeBytes % 512)));
   const device = await activateDevice(context, id, metadata);
   let facts: FileSystemFacts | undefined;
   try {
     await makeFileSystem(fileSystem, device, mkfsArguments);
+    if (fileSystem === "ext4" && contents === "nothing") await removeLostAndFound(device);
     facts = readFileSystem(device);
   } finally {
     await deactivateDevice(context, id, "retry");

@@ -1,4 +1,5 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { open, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
 import { errorCode } from "../../linux/system-error.ts";
@@ -17,8 +18,7 @@ export type Durability = "durable" | "not-durable";
  * new one, also a power cut, unless it is written "not-durable": then the syncs are saved.
  */
 export function writeJsonFile(path: string, value: unknown, durability: Durability = "durable"): void {
-  const folder = dirname(path);
-  const temporary = join(folder, `${temporaryPrefix}-${basename(path)}-${process.pid}-${written++}`);
+  const temporary = temporaryName(path);
   const fd = openSync(temporary, "wx", 0o600);
   try {
     try {
@@ -36,7 +36,29 @@ export function writeJsonFile(path: string, value: unknown, durability: Durabili
     }
     throw error;
   }
-  if (durability === "durable") syncFolder(folder);
+  if (durability === "durable") syncFolder(dirname(path));
+}
+
+/** As `writeJsonFile`, durable when it resolves: other threads wait for the disk. Not for a file that others write at the same time. */
+export async function writeJsonFileAsync(path: string, value: unknown): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    await writeFile(temporary, JSON.stringify(value), { flag: "wx", mode: 0o600, flush: true });
+    renameSync(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
+    throw error;
+  }
+  const folder = await open(dirname(path), "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+function temporaryName(path: string): string {
+  return join(dirname(path), `${temporaryPrefix}-${basename(path)}-${process.pid}-${written++}`);
 }
 
 /** Makes what was made, renamed or removed in a folder survive a power cut. */

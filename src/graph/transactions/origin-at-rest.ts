@@ -1,5 +1,4 @@
-import { closeSync, openSync } from "node:fs";
-import { callAsync } from "../../linux/libc.ts";
+import { syncFileSystem } from "../../linux/sync-file-system.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import type { GraphContext } from "../graph-context.ts";
 import { isDeviceMounted, mountPointOf } from "../devices/mount-points.ts";
@@ -18,11 +17,22 @@ export async function withOriginAtRest<T>(
   const name = context.names.device(id);
   if ((await context.mapper.info(name)) === undefined) return task("inactive");
   if (isDeviceMounted(context, id)) await syncFileSystem(mountPointOf(context, id));
-  await context.mapper.suspend(name);
+  if (!(await suspended(context, name))) return task("inactive");
   try {
     return await task("active");
   } finally {
     await resume(context, name);
+  }
+}
+
+/** One that was to go at its last close may have gone since it was seen. */
+async function suspended(context: GraphContext, name: string): Promise<boolean> {
+  try {
+    await context.mapper.suspend(name);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "ENXIO") return false;
+    throw error;
   }
 }
 
@@ -32,15 +42,5 @@ async function resume(context: GraphContext, name: string): Promise<void> {
     await context.mapper.resume(name);
   } catch (error) {
     if (errorCode(error) !== "ENXIO") throw error;
-  }
-}
-
-/** syncfs(2), on a worker thread. */
-async function syncFileSystem(mountPoint: string): Promise<void> {
-  const fd = openSync(mountPoint, "r");
-  try {
-    await callAsync({ syscall: "write out", path: mountPoint }, "int syncfs(int)", fd);
-  } finally {
-    closeSync(fd);
   }
 }
