@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { errno, errnoName } from "../linux/system-error.ts";
 import { check } from "../metadata-tools/check.ts";
 import { sharers } from "../metadata-tools/owners.ts";
+import { addedBlocks } from "../metadata-tools/added-blocks.ts";
 import { usage } from "../metadata-tools/usage.ts";
 import type { DeviceDetails } from "../thin/device-record.ts";
 import { formatPoolTable, parsePoolTable } from "../thin/pool-table.ts";
@@ -70,6 +71,7 @@ export class PoolService {
       pool_info: () => this.#poolInfo(),
       devices: () => JSON.stringify([...this.#pool.metadata.details()].map(details)),
       usage: () => this.#usage(),
+      added: ([device, origin]) => this.#added(naturalNumber(device), naturalNumber(origin)),
       locate: ([device, block]) => this.#locate(naturalNumber(device), naturalNumber(block)),
       check: () => this.#check(),
       flush: () => this.#commit("flush"),
@@ -236,6 +238,10 @@ export class PoolService {
   #usage(): string {
     const { metadata } = this.#pool;
     return JSON.stringify({ blockSizeSectors: metadata.dataBlockSize, devices: usage(metadata) });
+  }
+
+  #added(id: number, originId: number): string {
+    return String(addedBlocks(this.#pool.metadata, id, originId));
   }
 
   #locate(id: number, block: number): string {
