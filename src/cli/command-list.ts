@@ -35,6 +35,16 @@ export const commandGroups: Record<string, CommandEntry[]> = {
       load: () => import("./commands/save.ts"),
     },
     { signature: "rmi <image...>", summary: "remove images", load: () => import("./commands/rmi.ts") },
+    {
+      signature: "login [registry]",
+      summary: "keep credentials for a registry",
+      load: () => import("./commands/login.ts"),
+    },
+    {
+      signature: "logout [registry]",
+      summary: "forget them",
+      load: () => import("./commands/logout.ts"),
+    },
   ],
   "Containers:": [
     {

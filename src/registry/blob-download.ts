@@ -1,5 +1,5 @@
 import { hashFor, hexOf, type Digest } from "../layer/digest.ts";
-import { isAbsent, isPassing } from "./http/connection-failure.ts";
+import { connectionReason, isAbsent, isPassing } from "./http/connection-failure.ts";
 import type { HttpResponse } from "./http/transport.ts";
 import { pauseBefore, type Patience } from "./patience.ts";
 import { RegistryError } from "./registry-error.ts";
@@ -107,7 +107,7 @@ function mayGoOn(error: unknown): boolean {
 
 function gaveUp(digest: Digest, offset: number, sizeBytes: number, cause: unknown): RegistryError {
   if (cause instanceof EarlyEnd) return cause;
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = connectionReason(cause);
   return new RegistryError(
     "unreachable",
     `Cannot download blob ${digest}: the connection broke at byte ${offset} of ${sizeBytes}, again and again: ${why}`,

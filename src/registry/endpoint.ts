@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
-import { Authorizer } from "./auth/authorizer.ts";
+import { Authorizer, type AuthorizerOptions } from "./auth/authorizer.ts";
 import type { FindCredentials } from "./credentials/credentials.ts";
 import { answerFailure } from "./http/answer-failure.ts";
 import { connectionFailure, isAbsent, isPassing } from "./http/connection-failure.ts";
@@ -36,12 +36,19 @@ export class Endpoint {
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
   #base: Promise<URL> | undefined;
+  /** What `#base` turned out to be. */
+  #found: URL | undefined;
 
-  constructor(place: Place, find: FindCredentials, patience: Patience) {
+  constructor(place: Place, find: FindCredentials, patience: Patience, options: AuthorizerOptions = {}) {
     this.place = place;
     this.patience = patience;
     this.#transport = new Transport(place, patience);
-    this.#authorizer = new Authorizer(this.#transport, place.name, find);
+    this.#authorizer = new Authorizer(this.#transport, place.name, find, options);
+  }
+
+  /** What the registry gave to be kept in place of the password; undefined where it was not asked to, or does not do that. */
+  get refreshToken(): string | undefined {
+    return this.#authorizer.refreshToken;
   }
 
   /**
@@ -101,7 +108,10 @@ export class Endpoint {
   #scheme(signal: AbortSignal | undefined): Promise<URL> {
     const { scheme, host } = this.place;
     this.#base ??= scheme === undefined ? this.#findScheme(signal) : Promise.resolve(new URL(`${scheme}://${host}`));
-    this.#base.catch(() => (this.#base = undefined));
+    this.#base.then(
+      (found) => (this.#found = found),
+      () => (this.#base = undefined),
+    );
     return this.#base;
   }
 
@@ -124,7 +134,7 @@ export class Endpoint {
   }
 
   #origin(): string {
-    return `${this.place.scheme ?? "https"}://${this.place.host}`;
+    return this.#found?.origin ?? `${this.place.scheme ?? "https"}://${this.place.host}`;
   }
 
   #named({ doing }: ApiRequest): string {

@@ -20,6 +20,18 @@ export interface Place {
   ca: string | undefined;
 }
 
+/**
+ * What a registry is called that a user names: "https://index.docker.io/v1/" is "docker.io".
+ *
+ * @throws RegistryError invalid
+ */
+export function registryName(text: string): string {
+  const host = text.replace(/^https?:\/\//, "").replace(/\/(?:v[12]\/?)?$/, "");
+  if (["index.docker.io", DOCKER_HUB_HOST].includes(host)) return DOCKER_HUB;
+  if (/^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?$/.test(host)) return host;
+  throw new RegistryError("invalid", `Cannot use '${text}' as a registry: name a host, such as docker.io or host:5000`);
+}
+
 /** The registry itself. @param insecure allows any certificate and plain HTTP, besides what the settings allow */
 export function registryPlace(registry: string, settings: RegistriesSettings, insecure: boolean): Place {
   const own = settingsOf(settings, registry);

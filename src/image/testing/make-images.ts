@@ -29,7 +29,7 @@ export function makeImage(layers: TestLayer[], platform: Platform = hostPlatform
         ? tar
         : compression === "gzip"
           ? gzipSync(tar)
-          : execFileSync("zstd", ["-c"], { input: tar });
+          : execFileSync("zstd", ["-c"], { input: tar, maxBuffer: 64 << 20 });
     const suffix = compression === "none" ? "" : `+${compression}`;
     return {
       diffId: sha256(tar),

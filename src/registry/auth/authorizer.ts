@@ -5,20 +5,34 @@ import { basicAuthorization } from "./basic.ts";
 import { parseChallenges, type Challenge } from "./challenge.ts";
 import { fetchToken, type Token, type TokenService } from "./fetch-token.ts";
 
+/** How to authorize. */
+export interface AuthorizerOptions {
+  /** Asks for a token to be kept in place of the password. */
+  keep?: "refresh-token";
+}
+
 /** Answers a registry's challenges, and remembers what it answered: a token for each scope, or the one name and password. */
 export class Authorizer {
   readonly #transport: Transport;
   /** As users name it. */
   readonly #registry: string;
   readonly #find: FindCredentials;
+  readonly #options: AuthorizerOptions;
+  #refreshToken: string | undefined;
   #credentials: Promise<Credentials | undefined> | undefined;
   #basic: string | undefined;
   readonly #tokens = new Map<string, Promise<Token>>();
 
-  constructor(transport: Transport, registry: string, find: FindCredentials) {
+  constructor(transport: Transport, registry: string, find: FindCredentials, options: AuthorizerOptions = {}) {
     this.#transport = transport;
     this.#registry = registry;
     this.#find = find;
+    this.#options = options;
+  }
+
+  /** The last one that was given where it was asked for. */
+  get refreshToken(): string | undefined {
+    return this.#refreshToken;
   }
 
   /** The header to send along; undefined when nothing was asked for yet. */
@@ -83,11 +97,14 @@ export class Authorizer {
     const fetching = fetchToken(this.#transport, service, {
       scopes: [...new Set([...scopes, ...asked])],
       credentials,
+      ...this.#options,
       signal,
     });
     this.#tokens.set(key, fetching);
     try {
-      return `Bearer ${(await fetching).token}`;
+      const { token, refreshToken } = await fetching;
+      this.#refreshToken = refreshToken;
+      return `Bearer ${token}`;
     } catch (error) {
       if (this.#tokens.get(key) === fetching) this.#tokens.delete(key);
       if (error instanceof RegistryError && error.code === "unauthorized") throw this.#refused(credentials, error);

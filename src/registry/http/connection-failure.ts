@@ -48,10 +48,11 @@ export function speaksNoTls(error: unknown): boolean {
  */
 export function connectionFailure(origin: string, error: unknown): RegistryError {
   if (error instanceof RegistryError) return error;
-  return new RegistryError("unreachable", `Cannot reach ${origin}: ${reason(error)}`, { cause: error });
+  return new RegistryError("unreachable", `Cannot reach ${origin}: ${connectionReason(error)}`, { cause: error });
 }
 
-function reason(error: unknown): string {
+/** Why there is no answer, or no more of it, in a user's words. */
+export function connectionReason(error: unknown): string {
   const code = codeOf(error) ?? "";
   if (untrusted.has(code)) {
     return `its certificate is of an authority that this machine does not trust (${code}). Name the authority's certificate by \`ca\` in the configuration, or allow it with --insecure`;
@@ -64,6 +65,7 @@ function reason(error: unknown): string {
   if (code === "UND_ERR_CONNECT_TIMEOUT") return "the connection took too long";
   if (code === "UND_ERR_HEADERS_TIMEOUT") return "it did not answer in time";
   if (code === "UND_ERR_BODY_TIMEOUT") return "it stopped sending";
+  if (["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(code)) return "the connection broke";
   if (code === "UND_ERR_HEADERS_OVERFLOW" || code.startsWith("HPE_")) return `its answer is not proper HTTP (${code})`;
   return deepest(error).message;
 }
