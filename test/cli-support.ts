@@ -38,7 +38,8 @@ export interface Scratch {
   leftovers: () => string[];
 }
 
-const smallPool = ["dm.basesize=256M", "dm.loopdatasize=2G", "dm.loopmetadatasize=32M"];
+/** The options of its graph. */
+export const smallPool = ["dm.basesize=256M", "dm.loopdatasize=2G", "dm.loopmetadatasize=32M"];
 
 /** Skips the test, and says why, on a machine that cannot run a pool. */
 export function lacksRequirement(t: TestContext): boolean {
@@ -47,8 +48,12 @@ export function lacksRequirement(t: TestContext): boolean {
   return missing !== undefined;
 }
 
-/** Makes a scratch graph's folder; the graph itself comes with the first command. All of it is gone after the test. */
-export function scratchGraph(t: TestContext): Scratch {
+/**
+ * Makes a scratch graph's folder; the graph itself comes with the first command. All of it is gone after the test.
+ *
+ * @param end what is to end before the graph is shut down after the test
+ */
+export function scratchGraph(t: TestContext, end?: () => Promise<unknown>): Scratch {
   const folder = mkdtempSync(join(tmpdir(), "mica-cli-"));
   const root = join(folder, "graph");
   const runFolder = join(folder, "run");
@@ -74,6 +79,7 @@ export function scratchGraph(t: TestContext): Scratch {
     leftovers: () => leftoversIn(folder),
   };
   t.after(async () => {
+    await end?.();
     if (existsSync(root)) await mica("shutdown");
     await removeLeftovers(folder);
     rmSync(folder, { recursive: true, force: true });
