@@ -69,7 +69,8 @@ export function snapshotsHandlers(snapshotter: Snapshotter, log: Logger): Untype
       return {};
     }),
     List: (call: ServerWritableStream<unknown, { info: InfoMessage[] }>): void => {
-      list(snapshotter, call).catch((error: unknown) => call.destroy(Object.assign(new Error(), grpcStatus(error))));
+      // The status goes with the stream's end: one that is destroyed ends without, and its client waits on.
+      list(snapshotter, call).catch((error: unknown) => void call.emit("error", grpcStatus(error)));
     },
   };
 }

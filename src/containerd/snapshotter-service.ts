@@ -10,6 +10,11 @@ import { snapshotsService } from "./snapshots-proto.ts";
 const maximumRequestBytes = 4 * 2 ** 20;
 /** Requests that one client has under way at once; more wait. */
 const maximumStreams = 256;
+/**
+ * How long a client may be silent before it is asked for a sign of life, and how long it may take to answer. Node does not notice the end of a
+ * connection that broke HTTP/2's rules: without this it would be kept for good.
+ */
+const keepalive = { "grpc.keepalive_time_ms": 10_000, "grpc.keepalive_timeout_ms": 20_000 };
 /** How long requests under way may take to end when the service does. */
 const closingMs = 20_000;
 
@@ -28,6 +33,7 @@ export async function serveSnapshotter(
   const server = new Server({
     "grpc.max_receive_message_length": maximumRequestBytes,
     "grpc.max_concurrent_streams": maximumStreams,
+    ...keepalive,
   });
   server.addService(snapshotsService, snapshotsHandlers(snapshotter, serviceLog));
   try {
