@@ -1,5 +1,5 @@
 import { parseSize } from "../graph/options/size.ts";
-import { mapsOwners, rootOwner } from "../layer/owner-map.ts";
+import { mapsOwners, rootOwner, type OwnerMaps } from "../layer/owner-map.ts";
 import { checkInitOptions } from "./init-options.ts";
 import type { PluginContext } from "./plugin-context.ts";
 import { RequestError, type CreateRequest, type InitRequest } from "./protocol.ts";
@@ -11,6 +11,8 @@ import { RequestError, type CreateRequest, type InitRequest } from "./protocol.t
 export async function init(context: PluginContext, request: InitRequest): Promise<void> {
   const { devices, session, mounts, log } = context;
   const { Home: home, Opts: options, UIDMaps: users, GIDMaps: groups } = request;
+  const owners = { users, groups };
+  checkRootIsMapped(owners);
   const ignored = checkInitOptions(options, devices.options);
   if (ignored.length > 0) log.warn(`${ignored.join(", ")} of dockerd has no effect: the graph is there already`);
   if (session.home !== undefined && session.home !== home && mounts.any) {
@@ -21,7 +23,16 @@ export async function init(context: PluginContext, request: InitRequest): Promis
     );
   }
   await mounts.beginAnew();
-  session.begin({ home, owners: { users, groups } });
+  session.begin({ home, owners });
+}
+
+/** A container whose root had no number on the host could not be mounted. */
+function checkRootIsMapped(owners: OwnerMaps): void {
+  try {
+    rootOwner(owners);
+  } catch (error) {
+    throw new RequestError(400, `Cannot map users as asked: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** Docker has ended: its mounts go. The graph, which may have other users, stays open, and its pool runs on. */
