@@ -68,7 +68,7 @@ async function pushLayers(
   const layers = layersOf(context.files, image);
   const { mediaTypes } = manifestFormats[format];
   const allowed = (["gzip", "zstd", "none"] as const).filter((compression) => compression in mediaTypes);
-  const failed = new AbortController(); // with one layer's failure the others end
+  const failed = new AbortController();
   const stop = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
   const push = async (layer: LayerRecord, position: number): Promise<PushedLayer> => {
     const at = { layer: position + 1, layers: layers.length };
@@ -101,14 +101,10 @@ async function pushLayers(
       await pushing;
     }
   };
-  const workers = Array.from({ length: PARALLEL }, () =>
-    worker().catch((error: unknown) => {
-      failed.abort(error);
-      throw error;
-    }),
-  );
-  await Promise.allSettled(workers);
-  await Promise.all(workers);
+  // With the first failure the others end, in errors that only say so.
+  await Promise.all(Array.from({ length: PARALLEL }, () => worker().catch((error: unknown) => failed.abort(error))));
+  signal?.throwIfAborted();
+  failed.signal.throwIfAborted();
   return Promise.all(layers.map(({ diffId }) => byDiffId.get(diffId)!));
 }
 

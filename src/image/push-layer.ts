@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import type { FileHandle } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -105,25 +106,28 @@ async function packInto(file: FileHandle, tar: Readable, { packed, signal }: Pus
   const hash = createHash("sha256");
   let tarBytes = 0;
   let sizeBytes = 0;
-  await pipeline(
-    tar,
-    async function* count(chunks: AsyncIterable<Buffer>) {
-      for await (const chunk of chunks) {
-        tarBytes += chunk.length;
-        packed(tarBytes);
-        yield chunk;
-      }
-    },
-    createGzip({ chunkSize: CHUNK_BYTES }),
-    async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) {
-        hash.update(chunk);
-        await file.write(chunk, 0, chunk.length, sizeBytes);
-        sizeBytes += chunk.length;
-      }
-    },
-    signal === undefined ? {} : { signal },
-  );
+  async function* count(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      tarBytes += chunk.length;
+      packed(tarBytes);
+      yield chunk;
+    }
+  }
+  async function write(chunks: AsyncIterable<Buffer>): Promise<void> {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      await file.write(chunk, 0, chunk.length, sizeBytes);
+      sizeBytes += chunk.length;
+    }
+  }
+  try {
+    const options = signal === undefined ? {} : { signal };
+    await pipeline(tar, count, createGzip({ chunkSize: CHUNK_BYTES }), write, options);
+  } finally {
+    // Until then the layer is mounted.
+    tar.destroy();
+    if (!tar.closed) await once(tar, "close");
+  }
   return { digest: `sha256:${hash.digest("hex")}`, sizeBytes };
 }
 
