@@ -51,13 +51,17 @@ async function serve(
   const placed = await placePrivateSocket(socket, async (path) => {
     await server.listen(path);
   });
+  let closing: Promise<void> | undefined;
   return {
     name: "docker-plugin",
     socket,
-    async close() {
-      placed.remove();
-      await server.close();
-      claim.release();
+    close() {
+      closing ??= (async () => {
+        placed.remove();
+        await server.close();
+        claim.release();
+      })();
+      return closing;
     },
   };
 }

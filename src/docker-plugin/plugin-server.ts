@@ -11,6 +11,9 @@ import { sendTar } from "./send-tar.ts";
 /** Docker's longest requests, Init's, have a few kilobytes. */
 const bodyLimitBytes = 1 << 20;
 
+/** What has not ended so long after the server was told to close is broken off. */
+const closeMs = 20_000;
+
 /** The HTTP side of the plugin. */
 export interface PluginServer {
   listen(path: string): Promise<void>;
@@ -23,13 +26,20 @@ export function pluginServer(context: PluginContext, { idleMs }: { idleMs: numbe
   // Connections stay open while nothing is asked: Docker would send what it had begun to send on one that is just closed again from
   // where it was, and half a layer might pass for a whole one.
   const app = fastify({ keepAliveTimeout: 0, bodyLimit: bodyLimitBytes, exposeHeadRoutes: false });
-  const underWay = new Set<Promise<void>>();
+  const underWay = new Set<Promise<unknown>>();
+  const during = <T>(work: Promise<T>): Promise<T> => {
+    const ended = work.then(nothing, nothing);
+    underWay.add(ended);
+    void ended.then(() => underWay.delete(ended));
+    return work;
+  };
   app.addHook("preParsing", (_request, _reply, payload, done) => done(null, limitIdle(payload as Readable, idleMs)));
-  app.addHook("onRequest", (_request, reply, done) => {
-    const answered = finished(reply.raw).catch(() => undefined);
-    underWay.add(answered);
-    void answered.then(() => underWay.delete(answered));
-    done();
+  let closing = false;
+  app.addHook("onRequest", (request, reply, done) => {
+    void during(finished(reply.raw)).catch(nothing);
+    // Docker asks again, and finds the next process.
+    if (closing) request.raw.socket.destroy();
+    else done();
   });
   app.setErrorHandler((error, request, reply) => refuse(context, error, request.url, reply));
   app.setNotFoundHandler((request, reply) => answer(reply.code(404), { Err: `There is no call ${request.url}` }));
@@ -38,14 +48,14 @@ export function pluginServer(context: PluginContext, { idleMs }: { idleMs: numbe
     json.post("/Plugin.Activate", (_request, reply) => answer(reply, { Implements: ["GraphDriver"] }));
     for (const [name, call] of Object.entries(driverCalls)) {
       json.post(`/GraphDriver.${name}`, async (request, reply) => {
-        const result = await call(context, request.body, name);
+        const result = await during(call(context, request.body, name));
         if (name.startsWith("Create")) tellAnswered(context, request, reply);
         return answer(reply, result);
       });
     }
     json.post("/GraphDriver.Diff", async (request, reply) => {
       const pair = readRequest(requests.compare, "Diff", request.body);
-      await diff(context, pair, (tar) => sendTar(reply, tar, { idleMs, log: context.log }));
+      await during(diff(context, pair, (tar) => sendTar(reply, tar, { idleMs, log: context.log })));
     });
     done();
   });
@@ -57,7 +67,7 @@ export function pluginServer(context: PluginContext, { idleMs }: { idleMs: numbe
       const tar = request.body instanceof Readable ? request.body : Readable.from([]);
       const { owners } = context.session;
       const isSenderThere = (): boolean => !request.raw.socket.destroyed;
-      return answer(reply, { Size: await context.layers.apply(id, { tar, owners, isSenderThere }) });
+      return answer(reply, { Size: await during(context.layers.apply(id, { tar, owners, isSenderThere })) });
     });
     done();
   });
@@ -66,12 +76,19 @@ export function pluginServer(context: PluginContext, { idleMs }: { idleMs: numbe
       await app.listen({ path });
     },
     async close() {
+      closing = true;
       app.server.close();
-      await Promise.all(underWay);
+      const patience = setTimeout(() => app.server.closeAllConnections(), closeMs);
+      while (underWay.size > 0) await Promise.all(underWay);
+      clearTimeout(patience);
       app.server.closeAllConnections();
       await app.close();
     },
   };
+}
+
+function nothing(): void {
+  // for what has been dealt with elsewhere
 }
 
 /** As JSON whatever their content type says: Docker says nothing. */
@@ -95,7 +112,8 @@ function tellAnswered({ layers }: PluginContext, { body }: FastifyRequest, { raw
 }
 
 function answer(reply: FastifyReply, value: object): FastifyReply {
-  return reply.type(pluginContentType).send(JSON.stringify(value));
+  // As bytes: to a text, the server would add a character set.
+  return reply.type(pluginContentType).send(Buffer.from(JSON.stringify(value)));
 }
 
 function refuse({ log }: PluginContext, error: unknown, call: string, reply: FastifyReply): FastifyReply {

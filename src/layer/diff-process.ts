@@ -59,7 +59,7 @@ export class DiffProcess {
   /** Ends it if it has not ended, and waits until it has: while it runs, what it compares cannot be unmounted. */
   async stop(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGKILL");
-    this.#output.resume();
+    this.#output.destroy(); // unread output would keep it from having ended
     await this.#ended;
   }
 
