@@ -5,6 +5,7 @@ import { call, callAsync } from "./libc.ts";
 // linux/fs.h
 const BLKGETSIZE64 = 0x80081272;
 const BLKFLSBUF = 0x1261;
+const BLKSSZGET = 0x1268;
 const BLKDISCARD = 0x1277;
 const BLKZEROOUT = 0x127f;
 const BLKRASET = 0x1262;
@@ -32,6 +33,13 @@ export function deviceSizeBytes(device: number | string): number {
   const size = Buffer.alloc(8);
   call({ syscall: "read the device's size" }, ioctlPointer, device, BLKGETSIZE64, size);
   return Number(size.readBigUInt64LE());
+}
+
+/** What offsets and lengths of direct I/O on a block device are multiples of, in bytes. */
+export function logicalBlockBytes(fd: number): number {
+  const size = Buffer.alloc(4);
+  call({ syscall: "read the device's block size" }, ioctlPointer, fd, BLKSSZGET, size);
+  return size.readUInt32LE();
 }
 
 function rangeIoctl(what: string, fd: number, request: number, offsetBytes: number, lengthBytes: number): void {

@@ -1,13 +1,19 @@
 import { closeSync, constants, fdatasyncSync, fstatSync, openSync, readSync, statfsSync, writeSync } from "node:fs";
-import { blockDiscard, blockZeroOut, deviceSizeBytes, flushBuffers } from "../../linux/block-device.ts";
+import {
+  blockDiscard,
+  blockZeroOut,
+  deviceSizeBytes,
+  flushBuffers,
+  logicalBlockBytes,
+} from "../../linux/block-device.ts";
 import { punchHole, zeroRange } from "../../linux/fallocate.ts";
 import { loopBackingFile } from "../../linux/loop.ts";
 import { seek } from "../../linux/seek.ts";
 import { errorCode } from "../../linux/system-error.ts";
 
 const FUSE_SUPER_MAGIC = 0x65735546;
-const SECTOR = 512;
-const zeroes = Buffer.alloc(SECTOR);
+/** More than any device's logical block. */
+const zeroes = Buffer.alloc(64 << 10);
 
 /** How a device is to be opened. */
 export interface DeviceUse {
@@ -28,9 +34,8 @@ export class ExportedDevice {
   readonly hasHoles: boolean;
   /** What offsets, lengths and memory of direct I/O have to be multiples of: 1 for the FUSE file. */
   readonly alignment: number;
+  /** The device through the page cache: for what is not aligned, and for commands that only its owner may give. */
   readonly #claim: number;
-  /** The device through the page cache, for what is not aligned. */
-  readonly #cached: number;
 
   /** @throws Error of the system's code: EBUSY where somebody has claimed it */
   constructor(device: string, { access, claim }: DeviceUse) {
@@ -42,8 +47,7 @@ export class ExportedDevice {
       flushBuffers(this.#claim);
       const file = fuseFileOf(device);
       this.hasHoles = file !== undefined;
-      this.alignment = file === undefined ? SECTOR : 1;
-      this.#cached = this.#claim;
+      this.alignment = file === undefined ? logicalBlockBytes(this.#claim) : 1;
       this.fd = openSync(file ?? device, flags | constants.O_DIRECT);
     } catch (error) {
       closeSync(this.#claim);
@@ -53,7 +57,7 @@ export class ExportedDevice {
 
   /** Whether a transfer can be done by direct I/O. */
   isAligned(offset: number, length: number): boolean {
-    return this.alignment === 1 || (offset % SECTOR === 0 && length % SECTOR === 0);
+    return this.alignment === 1 || (offset % this.alignment === 0 && length % this.alignment === 0);
   }
 
   /** Whether the device still answers: a pool's mount may have gone. */
@@ -75,7 +79,7 @@ export class ExportedDevice {
   transfer(direction: "read" | "write", memory: Buffer, start: number, offset: number, length: number): void {
     for (let done = 0; done < length;) {
       const place = [memory, start + done, length - done, offset + done] as const;
-      const bytes = direction === "read" ? readSync(this.#cached, ...place) : writeSync(this.#cached, ...place);
+      const bytes = direction === "read" ? readSync(this.#claim, ...place) : writeSync(this.#claim, ...place);
       if (bytes === 0) throw Object.assign(new Error("Cannot go on: the device ends"), { code: "EIO", errno: -5 });
       done += bytes;
     }
@@ -87,9 +91,9 @@ export class ExportedDevice {
       ifPossible(() => punchHole(this.fd, offset, length));
       return;
     }
-    const begin = Math.ceil(offset / SECTOR) * SECTOR;
-    const end = Math.floor((offset + length) / SECTOR) * SECTOR;
-    if (begin < end) ifPossible(() => blockDiscard(this.fd, begin, end - begin));
+    const begin = this.#alignedFrom(offset);
+    const end = this.#alignedUntil(offset + length);
+    if (begin < end) ifPossible(() => blockDiscard(this.#claim, begin, end - begin));
   }
 
   /** Makes a range read as zeroes. @param space whether it may be given back */
@@ -100,11 +104,19 @@ export class ExportedDevice {
       return;
     }
     const end = offset + length;
-    const begin = Math.min(end, Math.ceil(offset / SECTOR) * SECTOR);
-    const wholeEnd = Math.max(begin, Math.floor(end / SECTOR) * SECTOR);
+    const begin = Math.min(end, this.#alignedFrom(offset));
+    const wholeEnd = Math.max(begin, this.#alignedUntil(end));
     if (offset < begin) this.transfer("write", zeroes, 0, offset, begin - offset);
-    if (begin < wholeEnd) blockZeroOut(this.fd, begin, wholeEnd - begin);
+    if (begin < wholeEnd) blockZeroOut(this.#claim, begin, wholeEnd - begin);
     if (wholeEnd < end) this.transfer("write", zeroes, 0, wholeEnd, end - wholeEnd);
+  }
+
+  #alignedFrom(offset: number): number {
+    return Math.ceil(offset / this.alignment) * this.alignment;
+  }
+
+  #alignedUntil(end: number): number {
+    return Math.floor(end / this.alignment) * this.alignment;
   }
 
   /** All that was written is on the disk afterwards. */
