@@ -56,12 +56,12 @@ export class DockerEngine {
     this.#program = new BackgroundProgram("dockerd", join(folder, "dockerd.log"));
   }
 
-  /** Starts dockerd and waits until it answers. With the options it was made with, unless others are given. */
-  async start(options: readonly string[] = this.#options): Promise<void> {
+  /** Starts dockerd and waits until it answers. What is given here counts instead of what the engine was made with. */
+  async start({ driver = this.#driver, options = this.#options }: Partial<EngineOptions> = {}): Promise<void> {
     mkdirSync(this.folder, { recursive: true });
     await this.#program.start({
       program: dockerd,
-      args: [...this.#arguments(), ...options],
+      args: [...this.#arguments(driver), ...options],
       env: { PATH: searchPath, HOME: this.folder },
       isReady: () => answers(this.socket),
     });
@@ -119,14 +119,15 @@ export class DockerEngine {
     for (const pid of this.#processes()) killHard(pid);
     for (const pid of this.#containerProcesses()) killHard(pid);
     for (const socket of shimSockets) rmSync(socket, { force: true });
+    for (const plugin of this.#plugins()) rmSync(join("/run/docker/plugins", plugin), { recursive: true, force: true });
     for (const path of [...mountsIn(this.#execRoot), ...mountsIn(this.dataRoot)].reverse()) await unmount(path);
     for (const folder of this.#cgroups()) await removeCgroup(folder);
   }
 
-  #arguments(): string[] {
+  #arguments(driver: string): string[] {
     return [
       ...["--data-root", this.dataRoot, "--exec-root", this.#execRoot, "--pidfile", join(this.folder, "docker.pid")],
-      ...["--host", `unix://${this.socket}`, "--storage-driver", this.#driver, "--experimental"],
+      ...["--host", `unix://${this.socket}`, "--storage-driver", driver, "--experimental"],
       ...["--bridge", "none", "--iptables=false", "--ip6tables=false"],
       ...["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", `/${this.#cgroup}`],
     ];
@@ -144,12 +145,18 @@ export class DockerEngine {
     ].map(Number);
   }
 
-  /** One hierarchy of cgroups, or one a controller. */
+  /** Of its containers and of its managed plugins, in one hierarchy, or in one a controller. */
   #cgroups(): string[] {
     const top = "/sys/fs/cgroup";
     return [top, ...readdirSync(top).map((name) => join(top, name))]
-      .map((hierarchy) => join(hierarchy, this.#cgroup))
+      .flatMap((hierarchy) => [this.#cgroup, ...this.#plugins()].map((name) => join(hierarchy, name)))
       .filter((folder) => existsSync(folder));
+  }
+
+  /** IDs of its managed plugins. */
+  #plugins(): string[] {
+    const folder = join(this.dataRoot, "plugins");
+    return existsSync(folder) ? readdirSync(folder).filter((name) => /^[0-9a-f]{64}$/.test(name)) : [];
   }
 
   /** Where containerd's shims listen: outside of its own folders. */

@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite, test, type TestContext } from "node:test";
+import { packageFile } from "../src/linux/package-root.ts";
+import { run } from "./cli-support.ts";
+import { DockerEngine } from "./docker-engine.ts";
+import { build, contents, threeLayers, writeBuildContext } from "./docker-image.ts";
+import { missingForDockerOnMica } from "./docker-on-mica.ts";
+import { leftoversIn, removeLeftovers } from "./leftovers.ts";
+
+const withMica = { driver: "mica" };
+// `sleep` as a container's first process heeds no other signal: Docker would wait for ten seconds.
+const quickStop = ["--stop-signal", "KILL"];
+const smallPool = ["dm.basesize=256M", "dm.loopdatasize=2G", "dm.loopmetadatasize=32M"];
+
+suite("Mica as a managed plugin", { timeout: 300_000 }, () => {
+  test("Docker installs it, runs containers on it, restarts under them, and takes it away", async (t) => {
+    const missing = missingForDockerOnMica();
+    if (missing !== undefined) return t.skip(missing);
+    const { folder, engine } = scratchEngine(t);
+    const plugin = join(folder, "plugin");
+    const built = await run(packageFile("packaging/docker-plugin/build.sh"), ["--host", plugin]);
+    assert.equal(built.status, 0, built.stderr);
+    await engine.start();
+    await engine.ok("plugin", "create", "mica", plugin);
+    await engine.ok("plugin", "set", "mica", `args=${smallPool.map((option) => `--storage-opt ${option}`).join(" ")}`);
+    await engine.ok("plugin", "enable", "mica");
+    await engine.stop();
+
+    await t.test("containers run on it, and a killed daemon is started again under them", async () => {
+      await engine.start(withMica);
+      assert.equal(await engine.ok("info", "--format", "{{.Driver}}"), "mica");
+      await build(engine, writeBuildContext(join(folder, "context"), threeLayers), "three");
+      await engine.ok("run", "--detach", ...quickStop, "--network", "none", "--name", "box", "three", "sleep", "1000");
+      const daemon = daemonPid(engine);
+      process.kill(daemon, "SIGKILL");
+      await engine.ok("exec", "box", "sh", "-c", "echo written > /data/while-away");
+      await engine.ok("run", "--rm", "--network", "none", "three", "true");
+      assert.notEqual(daemonPid(engine), daemon);
+      assert.equal(await engine.ok("exec", "box", "cat", "/data/while-away"), "written");
+    });
+
+    await t.test("it is not disabled while Docker's storage is on it", async () => {
+      const { status, stderr } = await engine.docker("plugin", "disable", "mica");
+      assert.notEqual(status, 0);
+      assert.match(stderr, /in use/);
+    });
+
+    await t.test("dockerd restarts: containers end before the plugin does, and have all they wrote", async () => {
+      const before = await contents(engine, "box");
+      await engine.stop();
+      assert.deepEqual(leftoversIn(folder), []);
+      await engine.start({ driver: "mica", options: ["--live-restore"] });
+      await engine.ok("start", "box");
+      assert.equal(await contents(engine, "box"), before);
+    });
+
+    await t.test("with --live-restore, dockerd may die: the plugin and the containers run on", async () => {
+      const daemon = daemonPid(engine);
+      const before = await contents(engine, "box");
+      await engine.kill();
+      await engine.start({ driver: "mica", options: ["--live-restore"] });
+      assert.equal(daemonPid(engine), daemon);
+      assert.equal(await contents(engine, "box"), before);
+      await engine.ok("rm", "--force", "box");
+      await engine.ok("rmi", "three");
+    });
+
+    await t.test("it is removed with all that was on it", async () => {
+      await engine.stop();
+      await engine.start();
+      await engine.ok("plugin", "disable", "mica");
+      await engine.ok("plugin", "rm", "mica");
+      assert.equal(await engine.ok("plugin", "ls", "--quiet"), "");
+      await engine.remove();
+      assert.deepEqual(leftoversIn(folder), []);
+    });
+  });
+});
+
+/** An engine with a driver of Docker's own, that is gone after the test with all of its plugins. */
+function scratchEngine(t: TestContext): { folder: string; engine: DockerEngine } {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "mica-plugin-")));
+  const engine = new DockerEngine({ folder: join(folder, "docker"), driver: "vfs" });
+  t.after(async () => {
+    await engine.remove();
+    await removeLeftovers(folder);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return { folder, engine };
+}
+
+/** `mica daemon` among the processes of the engine's only plugin. */
+function daemonPid(engine: DockerEngine): number {
+  const [plugin] = readdirSync(join(engine.dataRoot, "plugins")).filter((name) => /^[0-9a-f]{64}$/.test(name));
+  const cgroup = ["pids/", ""].map((hierarchy) => `/sys/fs/cgroup/${hierarchy}${plugin}/cgroup.procs`).find(existsSync);
+  const pids = readFileSync(cgroup!, "utf8")
+    .split("\n")
+    .filter((pid) => pid !== "");
+  const found = pids.find((pid) => /node\0.*\/mica\0.*daemon\0/.test(readFileSync(`/proc/${pid}/cmdline`, "utf8")));
+  assert.ok(found, `a daemon among ${pids.join(", ")}`);
+  return Number(found);
+}
