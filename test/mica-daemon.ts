@@ -51,6 +51,10 @@ export class MicaDaemon {
     await this.#program.end("SIGKILL");
   }
 
+  get pid(): number {
+    return this.#program.pid;
+  }
+
   /** The sudden death of the process that serves its pool's devices; the pool's supervisor starts another. */
   killEngine(): void {
     process.kill(this.enginePid(), "SIGKILL");
