@@ -135,6 +135,12 @@ export class DeviceSet {
     await this.#onDevice(id, () => this.#parts.mounted.put(id));
   }
 
+  /** Unmounts what a process that is gone left mounted. EBUSY while this one, or another, uses it. */
+  async unmountLeft(id: string): Promise<void> {
+    checkDeviceId(id);
+    await this.#onDevice(id, () => this.#parts.mounted.unmountLeft(id));
+  }
+
   /** Makes a device's block device without mounting it, for a microVM, say. @returns its path */
   async activate(id: string): Promise<string> {
     checkDeviceId(id);

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
+import { KeyedQueue } from "../graph/locks/keyed-queue.ts";
 import type { Change } from "../layer/change.ts";
 import { chainIds } from "./digest.ts";
 import { findContainer } from "./find-container.ts";
@@ -31,6 +32,7 @@ export class Store {
   readonly #context: ImageContext;
   /** Containers that this object mounted, with their paths. */
   readonly #mounted = new Map<string, string>();
+  readonly #mounting = new KeyedQueue<string>();
 
   /** Use `openImageStore`. */
   constructor(context: ImageContext) {
@@ -107,23 +109,30 @@ export class Store {
   /** Mounts a container, if it is not; resolves to the path of its root file system. It stays mounted when the process ends. */
   async mount(container: string): Promise<string> {
     const { id, device } = findContainer(this.#context.files, container);
-    const mounted = this.#mounted.get(id);
-    if (mounted !== undefined && existsSync(mounted)) return mounted;
-    const path = await this.#context.devices.get(device);
-    this.#mounted.set(id, path);
-    return path;
+    return this.#mounting.run(id, async () => {
+      const mounted = this.#mounted.get(id);
+      if (mounted !== undefined) {
+        if (existsSync(mounted)) return mounted;
+        await this.#put(id, device); // somebody unmounted it by other means
+      }
+      const path = await this.#context.devices.get(device, { takeOver: true });
+      this.#mounted.set(id, path);
+      return path;
+    });
   }
 
   /** Unmounts a container, whoever mounted it. @throws StoreError invalid when it is not mounted */
   async umount(container: string): Promise<void> {
     const { devices, files } = this.#context;
     const { id, name, device } = findContainer(files, container);
-    if ((await devices.device(device))?.mountPoint === undefined) {
-      this.#mounted.delete(id);
-      throw new StoreError("invalid", `Cannot unmount container ${name}: it is not mounted`);
-    }
-    await devices.put(device);
-    this.#mounted.delete(id);
+    return this.#mounting.run(id, async () => {
+      if ((await devices.device(device))?.mountPoint === undefined) {
+        if (this.#mounted.has(id)) await this.#put(id, device);
+        throw new StoreError("invalid", `Cannot unmount container ${name}: it is not mounted`);
+      }
+      if (this.#mounted.has(id)) await this.#put(id, device);
+      else await devices.unmountLeft(device);
+    });
   }
 
   /** What differs between a container and its image, as `docker diff`. */
@@ -182,6 +191,11 @@ export class Store {
   async check(): Promise<string[]> {
     const { checkStore } = await import("./check-store.ts");
     return checkStore(this.#context);
+  }
+
+  async #put(id: string, device: string): Promise<void> {
+    await this.#context.devices.put(device);
+    this.#mounted.delete(id);
   }
 
   /** Makes an image under a mark; the layers of one that failed are removed. */

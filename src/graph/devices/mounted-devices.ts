@@ -28,6 +28,11 @@ export interface MountWish {
   readOnly?: boolean | undefined;
   /** Who owns the root file system's top, and may go through the folder of mounts: the root of a user namespace. Default: as it is. */
   owner?: { user: number; group: number } | undefined;
+  /**
+   * If a process that is gone left it mounted, this reference is what stands for that: the last one unmounts it. Otherwise such a mount is
+   * left as it was found.
+   */
+  takeOver?: boolean | undefined;
 }
 
 /** Where it is known that there is little to read or write, another thread would cost more than it spares this one. */
@@ -80,10 +85,12 @@ export class MountedDevices {
     const mounted = isDeviceMounted(this.#context, id);
     if (use !== undefined && mounted) {
       if (wish.readOnly !== true) await this.#makeWritable(id);
+      if (wish.takeOver === true) this.#takeOver(id, use);
       use.count++;
       return rootfs;
     }
-    const kept = mounted && (this.#wasLeftMounted(id) || !this.#context.locks.hasOtherUsers(id));
+    const kept =
+      mounted && wish.takeOver !== true && (this.#wasLeftMounted(id) || !this.#context.locks.hasOtherUsers(id));
     if (use === undefined) this.#context.locks.beginUse(id);
     try {
       if (!mounted) await this.#mountFresh(id, metadata, wish, rootfs);
@@ -118,6 +125,18 @@ export class MountedDevices {
       this.#uses.set(id, use);
       throw error;
     }
+  }
+
+  /**
+   * Unmounts what a process that is gone left mounted.
+   *
+   * @throws GraphError EBUSY while this process, or another, uses it
+   */
+  async unmountLeft(id: string): Promise<void> {
+    if (this.#uses.has(id)) {
+      throw new GraphError("EBUSY", `Cannot unmount device ${id}: it is being read or written. Let that finish`);
+    }
+    await this.#unmountLeftover(id);
   }
 
   /** Mounts for the time of a function, where nothing else has the device yet; grows the file system to the device's size. */
@@ -232,6 +251,11 @@ export class MountedDevices {
     const entry = mountTable().findLast((mount) => mount.mountPoint === mountPoint);
     if (entry === undefined || !entry.options.split(",").includes("ro")) return;
     await mountAsync(entry.source, mountPoint, entry.fsType, mountFlags.remount, "");
+  }
+
+  #takeOver(id: string, use: Use): void {
+    use.kept = false;
+    this.#context.locks.unmarkKept(id);
   }
 
   async #unmountLeftover(id: string): Promise<void> {

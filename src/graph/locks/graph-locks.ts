@@ -117,7 +117,7 @@ export class GraphLocks {
 
   endUse(id: string): void {
     this.#locks.release(slots.device(id, "used"));
-    if (this.#kept.delete(id)) this.#locks.release(slots.device(id, "kept"));
+    this.unmarkKept(id);
   }
 
   /** Whether another process, or another opener in this one, uses a device. */
@@ -134,6 +134,11 @@ export class GraphLocks {
   markKept(id: string): void {
     this.#kept.add(id);
     this.#locks.try(slots.device(id, "kept"), "shared");
+  }
+
+  /** It is this process's own from now on. */
+  unmarkKept(id: string): void {
+    if (this.#kept.delete(id)) this.#locks.release(slots.device(id, "kept"));
   }
 
   /** Whether a process that uses the device marked it so. */

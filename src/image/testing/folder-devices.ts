@@ -55,6 +55,10 @@ export class FolderDevices implements ImageDevices {
     else this.mounts.delete(id);
   }
 
+  unmountLeft(id: string): Promise<void> {
+    return this.put(id);
+  }
+
   device(id: string): Promise<DeviceRecord | undefined> {
     return Promise.resolve(existsSync(this.path(id)) ? this.record(id) : undefined);
   }
