@@ -26,7 +26,8 @@ bench=(fio:fio qemu-storage-daemon:qemu-system-common qemu-img:qemu-utils nbdkit
   go:golang-go "$go_sources/containerd/containerd/snapshots:golang-github-containerd-containerd-dev"
   "$go_sources/docker/go-connections:golang-github-docker-go-connections-dev"
   "$go_sources/vbatts/tar-split:golang-github-vbatts-tar-split-dev"
-  /usr/include/libdevmapper.h:libdevmapper-dev pkg-config:pkg-config dpkg-source:dpkg-dev)
+  /usr/include/libdevmapper.h:libdevmapper-dev pkg-config:pkg-config dpkg-source:dpkg-dev
+  dockerd:docker.io containerd:containerd runc:runc docker-registry:docker-registry busybox:busybox-static)
 wanted=("${runtime[@]}")
 case $purpose in
   runtime) ;;
@@ -58,6 +59,7 @@ fi
 if [ "$purpose" = test ]; then
   bash scripts/fetch-kernel.sh
   bash scripts/build-graphtest.sh
+  bash scripts/build-containerd-conformance.sh
 fi
 if [ "$purpose" = bench ]; then
   bash scripts/build-bench-peers.sh
