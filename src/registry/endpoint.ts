@@ -101,7 +101,10 @@ export class Endpoint {
     if (response.status !== 401 || response.url.origin !== base.origin) return response;
     await discard(response);
     const answered = await this.#authorizer.answer(response, scopes, authorization, signal);
-    return this.#transport.send({ method, url, headers, body, signal, authorization: answered });
+    const second = await this.#transport.send({ method, url, headers, body, signal, authorization: answered });
+    if (second.status !== 401 || !answered.startsWith("Basic ")) return second;
+    await discard(second);
+    throw await this.#authorizer.refusal();
   }
 
   /** "https://host", or "http://host" where that is allowed and the host speaks nothing else. */

@@ -68,7 +68,7 @@ export class Authorizer {
     }
     const credentials = await this.credentials();
     const header = credentials !== undefined && "username" in credentials ? basicAuthorization(credentials) : undefined;
-    if (header === undefined || header === sent) throw this.#refused(credentials);
+    if (header === undefined || header === sent) throw await this.refusal();
     this.#basic = header;
     return header;
   }
@@ -107,12 +107,14 @@ export class Authorizer {
       return `Bearer ${token}`;
     } catch (error) {
       if (this.#tokens.get(key) === fetching) this.#tokens.delete(key);
-      if (error instanceof RegistryError && error.code === "unauthorized") throw this.#refused(credentials, error);
+      if (error instanceof RegistryError && error.code === "unauthorized") throw await this.refusal(error);
       throw error;
     }
   }
 
-  #refused(credentials: Credentials | undefined, cause?: unknown): RegistryError {
+  /** What to say where nothing that there is to show is taken. */
+  async refusal(cause?: unknown): Promise<RegistryError> {
+    const credentials = await this.credentials();
     const why = credentials === undefined ? "it asks for credentials and there are none" : "it refuses the credentials";
     return new RegistryError(
       "unauthorized",

@@ -46,8 +46,10 @@ export function speaksNoTls(error: unknown): boolean {
  *
  * @param origin "https://host:port"
  */
-export function connectionFailure(origin: string, error: unknown): RegistryError {
+export function connectionFailure(origin: string, error: unknown): Error {
   if (error instanceof RegistryError) return error;
+  // Not a connection's: a mistake of ours.
+  if (error instanceof Error && codeOf(error) === undefined) return error;
   return new RegistryError("unreachable", `Cannot reach ${origin}: ${connectionReason(error)}`, { cause: error });
 }
 
