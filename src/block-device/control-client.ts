@@ -14,6 +14,8 @@ const writeFile = promisify(write);
 
 const ANSWER_BYTES = 64 << 10;
 const ATTEMPTS = 20;
+/** As many messages are written at once as libuv has threads; what a burst of requests opened beyond that is closed after it. */
+const MOST_IDLE = 4;
 
 /** An open control file that nobody uses at the moment. */
 interface Connection {
@@ -98,7 +100,8 @@ export class ControlClient {
       await closeFile(connection.fd).catch(() => undefined);
       throw error;
     }
-    idle.push(connection);
+    if (idle.length < MOST_IDLE) idle.push(connection);
+    else await closeFile(connection.fd);
     return answer;
   }
 }
