@@ -8,6 +8,15 @@ export const baseId = "base";
 /** Files in `metadata/` that are not a device's. */
 export const reservedNames = new Set(["deviceset-metadata", "transaction-metadata"]);
 
+/**
+ * Whether a device's file in `metadata/` may have that name. Docker's graphs hold names that `checkDeviceId` would refuse: only what leads
+ * elsewhere, or is a file of another kind, is ruled out.
+ */
+export function isDeviceFileName(name: string): boolean {
+  const isOneFile = /^[^./\0][^/\0]*$/.test(name) && Buffer.byteLength(name) <= 255;
+  return isOneFile && !name.endsWith(".migrated") && !reservedNames.has(name);
+}
+
 /** The names the device mapper knows a graph's devices by. */
 export interface DeviceNames {
   /** `docker-MAJ:MIN-INODE` of the graph's folder: unlike any other graph's on this machine. */

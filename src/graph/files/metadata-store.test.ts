@@ -40,6 +40,26 @@ test("what is written is read, by this process and others", (t) => {
   assert.equal(one.transaction(), undefined);
 });
 
+test("no id leads to another file than a device's", (t) => {
+  const root = scratchFolder(t);
+  const store = new MetadataStore(root);
+  store.writeDeviceSet({ nextDeviceId: 7, baseDeviceUuid: "", baseDeviceFileSystem: "" });
+  store.writeDevice("4f86", device);
+  writeFileSync(join(root, "elsewhere"), readFileSync(join(store.folder, "4f86")));
+  const ids = [
+    "../elsewhere",
+    join(root, "elsewhere"),
+    "./4f86",
+    "..",
+    ".",
+    "",
+    "4f86\0",
+    "x".repeat(300),
+    "deviceset-metadata",
+  ];
+  for (const id of ids) assert.equal(store.device(id), undefined, id);
+});
+
 test("all devices are read, and nothing else", (t) => {
   const store = new MetadataStore(scratchFolder(t));
   store.writeDevice("base", { ...device, initialized: true });

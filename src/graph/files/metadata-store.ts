@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { GenericSchema } from "valibot";
 import { errorCode } from "../../linux/system-error.ts";
 import { deviceMetadataSchema, deviceMetadataToJson, type DeviceMetadata } from "./device-metadata.ts";
-import { reservedNames } from "../devices/device-names.ts";
+import { isDeviceFileName } from "../devices/device-names.ts";
 import { deviceSetMetadataSchema, deviceSetMetadataToJson, type DeviceSetMetadata } from "./device-set-metadata.ts";
 import { readJsonFile, syncFolder, temporaryPrefix, writeJsonFile, type Durability } from "./json-file.ts";
 import {
@@ -39,8 +39,9 @@ export class MetadataStore {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
   }
 
-  /** undefined when there is no such device. Throws EDAMAGED. */
+  /** undefined when there is no such device, whatever was asked for. Throws EDAMAGED. */
   device(id: string): DeviceMetadata | undefined {
+    if (!isDeviceFileName(id)) return undefined;
     return this.#read(id, deviceMetadataSchema);
   }
 
@@ -69,7 +70,7 @@ export class MetadataStore {
   devices(): StoredDevices {
     const found: StoredDevices = { devices: new Map(), damaged: new Map() };
     for (const name of readdirSync(this.folder).sort()) {
-      if (name.startsWith(".") || name.endsWith(".migrated") || reservedNames.has(name)) continue;
+      if (!isDeviceFileName(name)) continue;
       try {
         const metadata = this.device(name);
         if (metadata !== undefined) found.devices.set(name, metadata);
