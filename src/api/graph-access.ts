@@ -29,7 +29,7 @@ export type DeviceAccess = Pick<
 >;
 
 /** The same of images and containers. */
-export type StoreAccess = Pick<Store, keyof Store>;
+export type StoreAccess = Omit<Store, "settle">;
 
 /** A graph, opened by this process or reached through its daemon: the same to work with. */
 export interface GraphAccess {

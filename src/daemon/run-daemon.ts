@@ -7,6 +7,7 @@ import { takeNotifySocket } from "../linux/sd-notify.ts";
 import { announce } from "./announce.ts";
 import { daemonLog, graphLogTo } from "./daemon-log.ts";
 import type { DaemonOptions } from "./daemon-options.ts";
+import { keepHouse } from "./housekeeping.ts";
 import { startServices } from "./start-services.ts";
 import { stopServices } from "./stop-services.ts";
 
@@ -44,6 +45,7 @@ async function serve(
 ): Promise<void> {
   const store = await openImageStore(devices);
   const services = await startServices({ devices, store, log }, options);
+  const endHousekeeping = keepHouse({ devices, store }, log);
   let withdraw: () => void = () => undefined;
   try {
     withdraw = announce(devices.root, {
@@ -61,7 +63,7 @@ async function serve(
   } finally {
     // First, so that commands no longer come to a daemon that is about to go.
     withdraw();
-    await stopServices(services, log);
+    await Promise.all([stopServices(services, log), endHousekeeping()]);
   }
 }
 

@@ -11,10 +11,17 @@ import { deviceRecord, type DeviceRecord } from "./devices/device-record.ts";
 import type { DeviceDriverData, DeviceStatus, DeviceUsage, GraphBlockLocation } from "./devices/device-reports.ts";
 import { reportAdded, reportBlock, reportStatus, reportUsage } from "./devices/device-reporting.ts";
 import { ensureFormattedDevice, type DeviceFormat } from "./devices/formatted-device.ts";
-import { endDeviceExport, exportDevice, type ExportedDevice, type ExportWish } from "./devices/exports.ts";
+import {
+  endDeviceExport,
+  exportDevice,
+  exportSocketOf,
+  type ExportedDevice,
+  type ExportWish,
+} from "./devices/exports.ts";
 import type { GraphContext } from "./graph-context.ts";
 import { GraphError } from "./graph-error.ts";
 import { growPool, type GrownPool } from "./growth/growth.ts";
+import { ensureMonitor } from "./growth/monitor-process.ts";
 import type { PoolGrowth } from "./growth/growth-plan.ts";
 import { forgetLeftInPlace, leaveInPlace } from "./files/left-in-place.ts";
 import type { MountedDevices, MountWish } from "./devices/mounted-devices.ts";
@@ -273,6 +280,14 @@ export class DeviceSet {
     return this.#operation(() => changeAutogrow(this.#parts.context, settings));
   }
 
+  /**
+   * Sees to it that the pool, if it is to grow by itself, has the process that watches it; opening the graph did that before. Only while
+   * nobody shuts the graph down.
+   */
+  keepWatched(): void {
+    ensureMonitor(this.#parts.context);
+  }
+
   /** Tries again to delete what was in use when it was removed. Happens by itself every 30 s. */
   async retryDeletions(): Promise<void> {
     if (this.#closed || this.#parts.deferred.list().length === 0) return;
@@ -346,7 +361,8 @@ export class DeviceSet {
   #record(id: string, metadata: DeviceMetadata, blockDevice: string | undefined): DeviceRecord {
     const { context } = this.#parts;
     const mountPoint = isDeviceMounted(context, id) ? mountPointOf(context, id) : undefined;
-    return deviceRecord(id, metadata, { mountPoint, blockDevice });
+    const exportSocket = blockDevice === undefined ? undefined : exportSocketOf(context, id);
+    return deviceRecord(id, metadata, { mountPoint, blockDevice, exportSocket });
   }
 
   #require(id: string): DeviceMetadata {

@@ -2,6 +2,7 @@ import type { ImageContext } from "./image-context.ts";
 import type { ImageDevices } from "./image-devices.ts";
 import { ImportMarks } from "./import-marks.ts";
 import { PendingDevices } from "./pending-devices.ts";
+import { settleStore } from "./settle-store.ts";
 import { StoreFiles } from "./store-files.ts";
 import { StoreLocks } from "./store-locks.ts";
 import { Store } from "./store.ts";
@@ -14,16 +15,6 @@ export async function openImageStore(devices: ImageDevices): Promise<Store> {
   const pending = new PendingDevices(files, locks, devices);
   const imports = new ImportMarks(files, locks);
   const context: ImageContext = { devices, files, locks, pending, imports };
-  if (pending.any()) await settle(context);
+  await settleStore(context);
   return new Store(context);
-}
-
-async function settle(context: ImageContext): Promise<void> {
-  await context.pending.settleDead();
-  const dead = await context.locks.records(() => context.imports.any() && !context.imports.anyAlive());
-  if (!dead) return;
-  const { collectLayers } = await import("./collect-layers.ts");
-  await collectLayers(context);
-  const { removeAbandonedFiles } = await import("./abandoned-files.ts");
-  removeAbandonedFiles(context.files.temporaryFolder);
 }

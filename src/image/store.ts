@@ -19,6 +19,7 @@ import type {
   LongOptions,
   PulledImage,
   PullOptions,
+  PullProgress,
   PushedImage,
   PushOptions,
   TreeNode,
@@ -70,11 +71,22 @@ export class Store {
    * that are there are shared. Interrupted, it leaves nothing behind.
    *
    * @param name such as "app" or "app:2"; taken from the image that had it
-   * @param source a path, or "-" for standard input
+   * @param source a path, or "-" for standard input; or `oci:`, `oci-archive:` or `docker-archive:` and a path, and then it has to be
+   *   that; or `docker://` and a name, which is pulled
    */
   async import(name: string, source: string, options: ImportOptions = {}): Promise<{ id: string }> {
-    const { importImage } = await import("./import-image.ts");
-    return this.#making(() => importImage(this.#context, name, source, options));
+    const [{ importImage }, { parseImageForm }] = await Promise.all([
+      import("./import-image.ts"),
+      import("./image-form.ts"),
+    ]);
+    const form = parseImageForm(source, "import");
+    if (form?.kind !== "docker") {
+      return this.#making(() => importImage(this.#context, name, form ?? source, options));
+    }
+    const { progress, ...rest } = options;
+    const shown = progress && ((event: PullProgress) => event.kind !== "download" && progress(event));
+    const { id } = await this.pull(form.reference, { ...rest, name, progress: shown });
+    return { id };
   }
 
   /**
@@ -165,7 +177,7 @@ export class Store {
     return saveImage(this.#context, image, target, options);
   }
 
-  /** Removes a container. @throws StoreError in-use while it is mounted */
+  /** Removes a container. @throws StoreError in-use while it is mounted or exported */
   async removeContainer(nameOrId: string): Promise<void> {
     const { removeContainer } = await import("./remove-container.ts");
     return removeContainer(this.#context, nameOrId);
@@ -191,6 +203,12 @@ export class Store {
   async check(): Promise<string[]> {
     const { checkStore } = await import("./check-store.ts");
     return checkStore(this.#context);
+  }
+
+  /** Settles what processes that died since this one opened the graph left half done; opening it did the same of those before. */
+  async settle(): Promise<void> {
+    const { settleStore } = await import("./settle-store.ts");
+    await settleStore(this.#context);
   }
 
   async #put(id: string, device: string): Promise<void> {

@@ -11,6 +11,9 @@ const exportBody = v.strictObject({
   claim: v.picklist(["exclusive", "shared"], 'it has to be "exclusive" or "shared"'),
   name: text,
 });
+const detachBody = v.strictObject({
+  whenBusy: v.exactOptional(v.picklist(["defer", "retry", "fail"], 'it has to be "defer", "retry" or "fail"')),
+});
 const devices = "/v1/devices";
 const device = `${devices}/:device`;
 
@@ -39,7 +42,9 @@ export const deviceRoutes: Route[] = [
   json("POST", `${device}/export`, (graph, call) =>
     graph.devices.export(idOf(call), read(exportBody, "body", call.body)),
   ),
-  json("POST", `${device}/detach`, async (graph, call) => done(graph.devices.deactivate(idOf(call)))),
+  json("POST", `${device}/detach`, async (graph, call) =>
+    done(graph.devices.deactivate(idOf(call), read(detachBody, "body", call.body))),
+  ),
   json("GET", "/v1/usage", (graph) => graph.devices.usage()),
 ];
 
