@@ -11,6 +11,7 @@ import { describeTree } from "../src/file-system/testing/describe-tree.ts";
 import { applyLayer } from "../src/layer/apply.ts";
 import { LayerError } from "../src/layer/layer-error.ts";
 import { run } from "./cli-support.ts";
+import { apiPaths, apiRequests } from "./fuzz/api-requests.ts";
 import { campaign, replay } from "./fuzz/campaign.ts";
 import { footprint, settled, type Footprint } from "./fuzz/footprint.ts";
 import { hostileHttp, hostileHttp2 } from "./fuzz/hostile-http.ts";
@@ -29,7 +30,8 @@ suite("hostile input", { skip: missingRequirement() ?? false }, () => {
   const outside = join(folder, "outside");
   const plugin = join(folder, "plugin.sock");
   const containerd = join(folder, "containerd.sock");
-  const daemon = new MicaDaemon(folder, { "--docker-plugin": plugin, "--containerd": containerd }, [
+  const api = join(folder, "api.sock");
+  const daemon = new MicaDaemon(folder, { "--docker-plugin": plugin, "--containerd": containerd, "--api": api }, [
     "dm.basesize=256M",
     "dm.loopdatasize=2G",
     "dm.loopmetadatasize=32M",
@@ -47,6 +49,7 @@ suite("hostile input", { skip: missingRequirement() ?? false }, () => {
     pid = daemon.pid;
     snapshots = snapshotterClient(containerd);
     // So that what is loaded and opened at the first request of a kind counts as there from the start.
+    await Promise.all(Array.from({ length: 8 }, () => send(plugin, "/GraphDriver.Status")));
     await answers();
     await send(plugin, "/GraphDriver.Create", { body: JSON.stringify({ ID: "layer" }) });
     await send(plugin, "/GraphDriver.ApplyDiff?id=layer", { body: "" });
@@ -63,6 +66,7 @@ suite("hostile input", { skip: missingRequirement() ?? false }, () => {
   async function answers(): Promise<void> {
     assert.equal(daemon.pid, pid, "the daemon is the one that was started");
     assert.equal((await send(plugin, "/Plugin.Activate")).status, 200);
+    assert.equal((await send(api, "/v1/version", { method: "GET" })).status, 200);
     assert.equal(await call(snapshots, { method: "Cleanup", message: Buffer.alloc(0) }), undefined);
   }
 
@@ -76,7 +80,7 @@ suite("hostile input", { skip: missingRequirement() ?? false }, () => {
     report(
       t,
       campaign(
-        0.1,
+        0.05,
         fc.asyncProperty(fc.array(hostileHttp2, { minLength: 20, maxLength: 20 }), async (connections) => {
           await Promise.all(connections.map((bytes) => sendBytes(containerd, bytes)));
           await answers();
@@ -88,7 +92,7 @@ suite("hostile input", { skip: missingRequirement() ?? false }, () => {
     report(
       t,
       campaign(
-        0.25,
+        0.15,
         fc.asyncProperty(pluginRequests, async ({ path, body }) => {
           isMeant(await send(plugin, path, { body }));
           await answers();
@@ -100,7 +104,7 @@ suite("hostile input", { skip: missingRequirement() ?? false }, () => {
     report(
       t,
       campaign(
-        0.2,
+        0.15,
         fc.asyncProperty(hostileTars(outside), async (body) => {
           isMeant(await send(plugin, "/GraphDriver.ApplyDiff?id=layer", { body }));
           await answers();
@@ -124,11 +128,35 @@ suite("hostile input", { skip: missingRequirement() ?? false }, () => {
     );
   });
 
+  test("requests of Mica's own API", (t) =>
+    report(
+      t,
+      campaign(
+        0.15,
+        fc.asyncProperty(apiRequests, async ({ path, ...request }) => {
+          isMeant(await send(api, path, request));
+          await answers();
+        }),
+      ),
+    ));
+
+  test("archives that the API imports", (t) =>
+    report(
+      t,
+      campaign(
+        0.1,
+        fc.asyncProperty(hostileTars(outside), async (body) => {
+          isMeant(await send(api, "/v1/images/upload?name=app", { body }));
+          await answers();
+        }),
+      ),
+    ));
+
   test("calls of containerd's snapshotter", (t) =>
     report(
       t,
       campaign(
-        0.2,
+        0.15,
         fc.asyncProperty(snapshotterRequests, async (request) => {
           const refusal = await call(snapshots, request);
           const code = refusal?.code ?? status.OK;
@@ -145,10 +173,13 @@ suite("hostile input", { skip: missingRequirement() ?? false }, () => {
       t,
       campaign(
         0.1,
-        fc.asyncProperty(hostileHttp(pluginPaths), async (bytes) => {
-          await sendBytes(plugin, bytes);
-          await answers();
-        }),
+        fc.asyncProperty(
+          fc.array(hostileHttp([...pluginPaths, ...apiPaths]), { maxLength: 20 }),
+          async (connections) => {
+            await Promise.all(connections.flatMap((bytes) => [sendBytes(plugin, bytes), sendBytes(api, bytes)]));
+            await answers();
+          },
+        ),
       ),
     ));
 
@@ -170,6 +201,6 @@ suite("hostile input", { skip: missingRequirement() ?? false }, () => {
 /** A call is carried out, or refused in words that were meant for its sender. */
 function isMeant({ status, body }: Answer): void {
   if (status < 500) return;
-  const { Err: message } = JSON.parse(body) as { Err: string };
-  assert.match(message, /^Cannot /);
+  const { Err: ofPlugin, message } = JSON.parse(body) as { Err?: string; message?: string };
+  assert.match(ofPlugin ?? message ?? "", /^Cannot /);
 }

@@ -22,8 +22,17 @@ export function send(
   }: { method?: string; body?: Buffer | string; headers?: Record<string, string> } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
+    // Said always: a body of a DELETE would go without, and pass for a request of its own.
+    const length = { "content-length": Buffer.byteLength(body) };
     const asked = request(
-      { socketPath, path, method, headers, agent: false, signal: AbortSignal.timeout(answerMs) },
+      {
+        socketPath,
+        path,
+        method,
+        headers: { ...headers, ...length },
+        agent: false,
+        signal: AbortSignal.timeout(answerMs),
+      },
       (response) => {
         text(response).then((answer) => resolve({ status: response.statusCode ?? 0, body: answer }), reject);
       },
