@@ -66,27 +66,28 @@ export class ExportKeeper {
   /** Returns when the export has ended. */
   async keep(): Promise<void> {
     const deaths: number[] = [];
-    for (;;) {
-      const server = this.#server;
-      if (server === undefined) break;
-      if (server.exitCode === null && server.signalCode === null) await once(server, "exit");
-      // 0: it was asked to, or the device is gone.
-      if (this.#ending || server.exitCode === 0) break;
+    // 0: it was asked to end, the device is gone, or it could not be opened, which it has reported.
+    while ((await this.#serverEnded()) !== 0 && !this.#ending) {
       const now = performance.now();
       deaths.push(now);
-      while (deaths.length > 0 && deaths[0] < now - DEATHS_WITHIN_MS) deaths.shift();
+      while (deaths[0] < now - DEATHS_WITHIN_MS) deaths.shift();
       if (deaths.length > MOST_DEATHS) {
-        console.error(`${new Date().toISOString()} the server died ${deaths.length} times in ten seconds: given up`);
+        log(`the server died ${deaths.length} times in ten seconds: given up`);
         break;
       }
-      console.error(`${new Date().toISOString()} the server (process ${server.pid}) died; starting another`);
+      log(`the server (process ${this.#server?.pid}) died; starting another`);
       const report = await this.#spawnServer();
-      if ("error" in report) {
-        console.error(`${new Date().toISOString()} ${report.error.message}`);
-        break;
-      }
+      if ("error" in report) log(report.error.message);
     }
     this.#cleanUp();
+  }
+
+  /** @returns its exit status, null when a signal ended it */
+  async #serverEnded(): Promise<number | null> {
+    const server = this.#server;
+    if (server === undefined) return 0;
+    if (server.exitCode === null && server.signalCode === null) await once(server, "exit");
+    return server.exitCode;
   }
 
   async #spawnServer(): Promise<ReadyReport> {
@@ -115,6 +116,11 @@ export class ExportKeeper {
     if (this.#listener >= 0) closeSync(this.#listener);
     rmSync(recordPath(this.#start.folder, this.#start.device), { force: true });
   }
+}
+
+/** Into the log file, which the process has as standard error. */
+function log(message: string): void {
+  console.error(`${new Date().toISOString()} ${message}`);
 }
 
 function keeperPipe(server: ChildProcess): Duplex {

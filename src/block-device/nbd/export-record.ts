@@ -1,11 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { bootId } from "../../linux/boot-id.ts";
 import { isAlive, type ProcessIdentity } from "../process-identity.ts";
 import { replaceFile } from "../replace-file.ts";
 import type { ExportStart } from "./export-start.ts";
-
-const SUFFIX = ".json";
 
 /** A running export, as its keeper has written it down. */
 export interface ExportRecord extends ExportStart {
@@ -20,7 +18,7 @@ export function exportFolder(runDir: string): string {
 
 /** Where an export is written down. */
 export function recordPath(folder: string, device: string): string {
-  return join(folder, `${device}${SUFFIX}`);
+  return join(folder, `${device}.json`);
 }
 
 export function recordExport(record: ExportRecord): void {
@@ -37,15 +35,4 @@ export function runningExport(folder: string, device: string): ExportRecord | un
     return undefined;
   }
   return record.bootId === bootId() && isAlive(record.keeper) ? record : undefined;
-}
-
-/** Names of the devices that have a record; some may not be exported any more. */
-export function recordedDevices(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-      .filter((file) => file.endsWith(SUFFIX))
-      .map((file) => file.slice(0, -SUFFIX.length));
-  } catch {
-    return [];
-  }
 }

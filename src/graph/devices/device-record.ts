@@ -17,13 +17,15 @@ export interface DeviceRecord {
   mountPoint: string | undefined;
   /** Its block device, if it is active. */
   blockDevice: string | undefined;
+  /** The unix socket that it is exported on by NBD, if it is. */
+  exportSocket: string | undefined;
 }
 
 /** Puts together what the graph's file says of a device and what the machine does. */
 export function deviceRecord(
   id: string,
   metadata: DeviceMetadata,
-  live: { mountPoint?: string | undefined; blockDevice?: string | undefined },
+  live: Pick<DeviceRecord, "mountPoint" | "blockDevice" | "exportSocket">,
 ): DeviceRecord {
   return {
     id,
@@ -34,5 +36,6 @@ export function deviceRecord(
     deleted: metadata.deleted,
     mountPoint: live.mountPoint,
     blockDevice: live.blockDevice,
+    exportSocket: live.exportSocket,
   };
 }

@@ -91,6 +91,7 @@ export class FolderDevices implements ImageDevices {
       deleted: false,
       mountPoint: this.mounts.has(id) ? this.path(id) : undefined,
       blockDevice: undefined,
+      exportSocket: undefined,
     };
   }
 }
