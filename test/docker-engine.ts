@@ -1,10 +1,17 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { BackgroundProgram } from "./background-program.ts";
 import { outcomeOf, type Outcome } from "./cli-support.ts";
+import {
+  cgroupsNamed,
+  filesNamed,
+  killHard,
+  processesInCgroups,
+  removeCgroup,
+  unmountLazily,
+} from "./container-remains.ts";
 import { mountsIn, processesIn } from "./leftovers.ts";
 
 /** Debian's, whatever else is in PATH. */
@@ -116,12 +123,13 @@ export class DockerEngine {
       await this.stop().catch(() => this.kill());
     }
     const shimSockets = this.#shimSockets();
+    const cgroups = [this.#cgroup, ...this.#plugins()].flatMap(cgroupsNamed);
     for (const pid of this.#processes()) killHard(pid);
-    for (const pid of this.#containerProcesses()) killHard(pid);
+    for (const pid of processesInCgroups(cgroups)) killHard(pid);
     for (const socket of shimSockets) rmSync(socket, { force: true });
     for (const plugin of this.#plugins()) rmSync(join("/run/docker/plugins", plugin), { recursive: true, force: true });
-    for (const path of [...mountsIn(this.#execRoot), ...mountsIn(this.dataRoot)].reverse()) await unmount(path);
-    for (const folder of this.#cgroups()) await removeCgroup(folder);
+    for (const path of [...mountsIn(this.#execRoot), ...mountsIn(this.dataRoot)].reverse()) await unmountLazily(path);
+    for (const folder of cgroups) await removeCgroup(folder);
   }
 
   #arguments(driver: string): string[] {
@@ -138,22 +146,7 @@ export class DockerEngine {
     return processesIn(this.#execRoot).map(({ pid }) => pid);
   }
 
-  #containerProcesses(): number[] {
-    const files = this.#cgroups().flatMap((folder) => filesNamed(folder, "cgroup.procs"));
-    return [
-      ...new Set(files.flatMap((file) => readFileSync(file, "utf8").split("\n")).filter((pid) => pid !== "")),
-    ].map(Number);
-  }
-
-  /** Of its containers and of its managed plugins, in one hierarchy, or in one a controller. */
-  #cgroups(): string[] {
-    const top = "/sys/fs/cgroup";
-    return [top, ...readdirSync(top).map((name) => join(top, name))]
-      .flatMap((hierarchy) => [this.#cgroup, ...this.#plugins()].map((name) => join(hierarchy, name)))
-      .filter((folder) => existsSync(folder));
-  }
-
-  /** IDs of its managed plugins. */
+  /** IDs of its managed plugins, which have cgroups of these names. */
   #plugins(): string[] {
     const folder = join(this.dataRoot, "plugins");
     return existsSync(folder) ? readdirSync(folder).filter((name) => /^[0-9a-f]{64}$/.test(name)) : [];
@@ -175,39 +168,4 @@ function answers(socketPath: string): Promise<boolean> {
     });
     request.on("error", () => resolve(false));
   });
-}
-
-function filesNamed(folder: string, name: string): string[] {
-  if (!existsSync(folder)) return [];
-  const all = readdirSync(folder, { recursive: true, encoding: "utf8" });
-  return all.filter((path) => path === name || path.endsWith(`/${name}`)).map((path) => join(folder, path));
-}
-
-function killHard(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It ended by itself.
-  }
-}
-
-async function unmount(path: string): Promise<void> {
-  await outcomeOf(spawn("umount", ["-l", path]));
-}
-
-/** A cgroup's folder goes when its last process is gone, which may take a moment. */
-async function removeCgroup(folder: string): Promise<void> {
-  const inner = readdirSync(folder, { recursive: true, withFileTypes: true, encoding: "utf8" })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => join(entry.parentPath, entry.name));
-  for (const path of [folder, ...inner].sort((a, b) => b.length - a.length)) {
-    for (let attempt = 0; attempt < 100; attempt++) {
-      try {
-        rmdirSync(path);
-        break;
-      } catch {
-        await sleep(20);
-      }
-    }
-  }
 }

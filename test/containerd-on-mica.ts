@@ -1,0 +1,51 @@
+import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { missingRequirement } from "../src/cli/requirements.ts";
+import { Containerd, missingForContainerd } from "./containerd-engine.ts";
+import { leftoversIn, removeLeftovers } from "./leftovers.ts";
+import { MicaDaemon } from "./mica-daemon.ts";
+
+/** A real containerd whose snapshotter `mica` is `mica daemon`, all of it in one folder. */
+export interface ContainerdOnMica {
+  folder: string;
+  daemon: MicaDaemon;
+  containerd: Containerd;
+  /** Where the snapshotter is served. */
+  socket: string;
+  /** Ends all of it as an administrator would. @returns mounts, loop devices and processes that are left: none when all is well */
+  end(): Promise<string[]>;
+}
+
+const smallPool = ["dm.basesize=512M", "dm.loopdatasize=8G", "dm.loopmetadatasize=64M"];
+
+/** Starts one, that is gone after the test; undefined, and the test skipped, where the machine cannot. */
+export async function containerdOnMica(t: TestContext): Promise<ContainerdOnMica | undefined> {
+  const missing = missingRequirement() ?? missingForContainerd();
+  if (missing !== undefined) {
+    t.skip(missing);
+    return undefined;
+  }
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "mica-ctrd-")));
+  const socket = join(folder, "s.sock");
+  const daemon = new MicaDaemon(folder, { "--containerd": socket }, smallPool);
+  const containerd = new Containerd(join(folder, "c"), { mica: socket });
+  const end = async (): Promise<string[]> => {
+    await containerd.remove();
+    const outcome = await daemon.shutdown();
+    const refused = outcome?.status === 0 ? [] : [`mica shutdown: ${outcome?.stderr}`];
+    return [...refused, ...leftoversIn(folder)];
+  };
+  t.after(async () => {
+    try {
+      await end();
+    } finally {
+      await removeLeftovers(folder);
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+  await daemon.start();
+  await containerd.start();
+  return { folder, daemon, containerd, socket, end };
+}
