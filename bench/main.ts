@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { userspaceDeviceMapper } from "../src/device-mapper/userspace/userspace-device-mapper.ts";
 import { measureBlockDevices } from "./block-devices.ts";
+import { drivers } from "./docker/contenders.ts";
+import { measureDocker } from "./docker/measure.ts";
 import { measureGraph } from "./graph.ts";
 import { measureImports } from "./import.ts";
 import { measureInKernel } from "./kernel/measure.ts";
@@ -16,8 +18,8 @@ import type { FioResult } from "./fio.ts";
 import { userModeLinuxRelease } from "../test/kernel/user-mode-linux.ts";
 import type { Stack } from "./stack.ts";
 
-type Section = "devices" | "graph" | "import" | "process" | "kernel";
-const SECTIONS: readonly Section[] = ["devices", "graph", "import", "process", "kernel"];
+type Section = "devices" | "graph" | "import" | "process" | "docker" | "kernel";
+const SECTIONS: readonly Section[] = ["devices", "graph", "import", "process", "docker", "kernel"];
 
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
@@ -29,7 +31,8 @@ for (const name of wanted) {
 const sections = wanted.length === 0 ? SECTIONS : SECTIONS.filter((section) => wanted.includes(section));
 const dir = mkdtempSync(join(tmpdir(), "mica-bench-"));
 try {
-  for (const section of sections) await { devices, graph, import: imports, process: processes, kernel }[section]();
+  for (const section of sections)
+    await { devices, graph, import: imports, process: processes, docker, kernel }[section]();
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }
@@ -96,6 +99,17 @@ async function processes(): Promise<void> {
     "engine's memory: 100 GB pool, 100 active devices of 64 MiB written",
     `${(figures.engineBytes / 1e6).toFixed(0)} MB`,
   ]);
+}
+
+async function docker(): Promise<void> {
+  const rows = await measureDocker(dir);
+  heading("Docker 20.10 on Mica's plugin, against its own drivers (medians, milliseconds)");
+  line(["operation", ...drivers, ...drivers.slice(1).map((peer) => `time, mica ÷ ${peer}`)]);
+  line(["---", ...drivers.flatMap(() => ["---:", "---:"]).slice(1)]);
+  for (const { operation, milliseconds } of rows) {
+    const ratios = drivers.slice(1).map((peer) => ratio(milliseconds.mica / milliseconds[peer]));
+    line([operation, ...drivers.map((driver) => milliseconds[driver].toFixed(0)), ...ratios]);
+  }
 }
 
 async function kernel(): Promise<void> {
