@@ -1,4 +1,4 @@
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -40,6 +40,7 @@ export async function dockerOnMica(
     return undefined;
   }
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "mica-docker-")));
+  chmodSync(folder, 0o711); // the root of a user namespace has to pass
   // Beside other tests, and beside a plugin that the machine itself uses.
   const driver = folder.replace(/^.*\//, "").toLowerCase();
   const socket = `/run/docker/plugins/${driver}.sock`;
