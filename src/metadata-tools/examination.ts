@@ -25,6 +25,8 @@ export interface ExaminationOptions {
   /** In place of what the superblock says. */
   readonly mappingRoot?: number;
   readonly detailsRoot?: number;
+  /** Where problems are noted as they are found. */
+  readonly problems?: ProblemList;
   /** Told what comes next. */
   readonly onStage?: (stage: string) => void;
   /** Told the superblock, once that is known to be sound. */
@@ -50,7 +52,7 @@ export interface Examination {
 /** Examines a pool's committed metadata; nothing is changed. @throws MetadataError when the superblock cannot be read at all */
 export function examine(file: BlockFile, options: ExaminationOptions = {}): Examination {
   options.onStage?.("examining superblock");
-  const problems = new ProblemList();
+  const { problems = new ProblemList() } = options;
   const nothing = { problems, superblock: undefined, leaks: { data: [], metadata: [] }, onlyLeaks: false };
   const pool = soundSuperblock(file, superblockLocation, problems);
   if (pool === undefined) return nothing;
@@ -167,7 +169,7 @@ class Examiner {
   }
 
   #examineSnapshot(heldRoot: number): void {
-    const copy = this.#recount.enter(heldRoot, superblockKind, "metadata snapshot");
+    const copy = this.#recount.enterAlone(heldRoot, superblockKind, "metadata snapshot");
     if (copy === undefined) return;
     const fault = superblockFault(copy);
     if (fault !== undefined) {
@@ -196,7 +198,7 @@ class Examiner {
   }
 
   #metadataCounts(root: SpaceMapRoot): StoredCounts | undefined {
-    const block = this.#recount.enter(root.bitmapRoot, indexKind, "metadata space map");
+    const block = this.#recount.enterAlone(root.bitmapRoot, indexKind, "metadata space map");
     if (block === undefined) return undefined;
     const index = new Map<number, IndexEntry>();
     for (let bitmap = 0; bitmap * entriesPerPage < root.blocks; bitmap++) {
@@ -206,21 +208,21 @@ class Examiner {
   }
 
   #compare(what: "data" | "metadata", counts: StoredCounts, references: ReferenceTally, allocated: number): void {
-    const used = counts.compare(references, (difference) => {
+    const differs = (difference: CountDifference): void => {
       const { block, stored, found } = difference;
-      const leak = stored > found;
-      if (leak) this.#leaks[what].push(difference);
-      else this.#others++;
-      this.#problems.add(
-        `${what} space map: block ${block} has a reference count of ${stored}; ${found} references found`,
-        leak ? "minor" : "fatal",
-      );
-    });
+      const problem = `${what} space map: block ${block} has a reference count of ${stored}; ${found} references found`;
+      if (stored > found) {
+        this.#leaks[what].push(difference);
+        this.#problems.add(problem, "minor");
+      } else this.#fault(problem);
+    };
+    const used = counts.compare(references, differs, (block) =>
+      this.#fault(`${what} space map: the reference count of block ${block} is missing from the tree`),
+    );
     if (used === allocated) return;
-    this.#others++;
     this.#problems.add(
       `${what} space map: it says that ${allocated} blocks are in use; its counts say ${used}`,
-      "minor",
+      "note",
     );
   }
 

@@ -26,7 +26,7 @@ export class MappingRecount {
     const add = (mappings: number): void => {
       inside[inside.length - 1] += mappings;
     };
-    const visitor = this.#recount.visitor(what);
+    const visitor = this.#recount.visitor(what, mappingWords);
     walkTree(root, mappingWords, {
       ...visitor,
       enter: (block, keys, memory) => {

@@ -33,9 +33,14 @@ export class StoredCounts {
 
   /**
    * Compares every count with what was found. Bitmaps that were not added are passed by.
+   * @param missing told each block whose count is large, by its bitmap, and in no list
    * @returns how many blocks have a count
    */
-  compare(found: ReferenceTally, differs: (difference: CountDifference) => void): number {
+  compare(
+    found: ReferenceTally,
+    differs: (difference: CountDifference) => void,
+    missing: (block: number) => void,
+  ): number {
     let used = 0;
     let large = 0;
     for (const [number, bitmap] of this.#bitmaps.entries()) {
@@ -47,8 +52,8 @@ export class StoredCounts {
         let stored = bitmapCount(bitmap, entry);
         if (stored === seeTree) {
           while (this.#largeBlocks[large] < block) large++;
-          // A count that is missing from the tree leaves the 3 of the bitmap: there are at least so many.
           if (this.#largeBlocks[large] === block) stored = this.#largeCounts[large];
+          else missing(block);
         }
         if (stored > 0) used++;
         const references = found.get(block);

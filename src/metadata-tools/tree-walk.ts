@@ -33,14 +33,17 @@ export interface TreeVisitor {
   underfull?(block: number, what: string): void;
 }
 
+const allKeys: KeyRange = { lowest: 0, end: Infinity };
+
 /** Nodes from root to leaf: trees of 2^64 keys have no more, and a circle in a damaged one ends here. */
 const mostDepth = 64;
 
 /**
  * Visits the nodes of a B-tree, each as often as it is referred to, and checks their form: key order, keys within what the
  * parent says, fill, value size.
+ * @param between what the parent of `root` says, where that is not the root of a tree
  */
-export function walkTree(root: number, valueWords: number, visitor: TreeVisitor): void {
+export function walkTree(root: number, valueWords: number, visitor: TreeVisitor, between: KeyRange = allKeys): void {
   const memories: BlockMemory[] = [];
   const walk = (block: number, lowest: number, end: number, depth: number): void => {
     const keys = { lowest, end };
@@ -68,7 +71,7 @@ export function walkTree(root: number, valueWords: number, visitor: TreeVisitor)
     }
     visitor.leave?.(block);
   };
-  walk(root, 0, Infinity, 0);
+  walk(root, between.lowest, between.end, 0);
 }
 
 function nodeFault(words: Uint32Array, valueWords: number, keys: KeyRange): string | undefined {

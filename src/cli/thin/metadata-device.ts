@@ -1,0 +1,42 @@
+import { statSync } from "node:fs";
+import { claimDevice } from "../../block-device/claim-device.ts";
+import { isClaimedByEngine, kernelUserOf } from "../../block-device/device-users.ts";
+import { isBlockDevice } from "../../linux/block-device.ts";
+import type { BlockFile } from "../../persistent-data/block-file.ts";
+import { openBlockFile } from "../../persistent-data/block-file.ts";
+import { openReadAheadFile } from "../../persistent-data/read-ahead-file.ts";
+
+/** Whether the pool may be running meanwhile: a metadata snapshot does not change. */
+export type Liveness = "stopped" | "live";
+
+/** Opens metadata to be read. @throws Error when it is not there, or a pool that uses it runs and `liveness` does not allow for that */
+export function openToRead(path: string, liveness: Liveness): BlockFile {
+  requireDevice(path, "read");
+  if (liveness === "stopped") {
+    const user = isClaimedByEngine(path) ? "a pool runs on it" : kernelUserOf(path);
+    if (user !== undefined) {
+      throw new Error(
+        `Cannot read ${path}: ${user}. Stop that first, or reserve a metadata snapshot and read it (--metadata-snap).`,
+      );
+    }
+  }
+  return openReadAheadFile(path);
+}
+
+/** Opens metadata to be written, and keeps others from it until this process ends. @throws Error when it is not there, or in use */
+export function openToWrite(path: string): BlockFile {
+  requireDevice(path, "write to");
+  claimDevice(path, "write to");
+  return openBlockFile(path);
+}
+
+function requireDevice(path: string, doing: string): void {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    throw new Error(
+      `Cannot ${doing} ${path}: there is no such file or device. A file must be there, large enough, before it is written.`,
+    );
+  }
+  if (!stat.isFile() && !isBlockDevice(path))
+    throw new Error(`Cannot ${doing} ${path}: it is neither a file nor a block device`);
+}

@@ -1,0 +1,263 @@
+import assert from "node:assert/strict";
+import { copyFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { suite, test } from "node:test";
+import { ThinMetadata } from "../src/thin/metadata.ts";
+import { lockFileSync } from "../src/linux/flock.ts";
+import { makeBlockFile } from "../src/thin/metadata.testing.ts";
+import { madePools } from "./thin-pools.ts";
+import { byName, lacksDebiansTools, ours, scratchFolder, theirs } from "./thin-tools-support.ts";
+
+/** A pool with two leaked blocks, one of each kind: counts that nothing refers to. */
+function leakBlocks(path: string): void {
+  const metadata = ThinMetadata.open(path);
+  metadata.allocateDataBlock();
+  metadata.trees.transaction.counts.allocate();
+  metadata.commit(() => undefined);
+  metadata.close();
+}
+
+for (const { name, make, hasSnapshot, isSlow } of madePools) {
+  suite(`a pool: ${name}`, () => {
+    test("checked, dumped and restored as by the originals", (t) => {
+      if (lacksDebiansTools(t)) return;
+      const folder = scratchFolder(t);
+      const path = join(folder, "metadata");
+      make(path);
+      const checked = ours("thin_check", path);
+      assert.equal(checked.status, 0, checked.stderr);
+      assert.equal(theirs("thin_check", "-q", path).status, 0);
+
+      const dumps = [[], ["-f", "human_readable"], ["--skip-mappings"], ["--dev-id", "5", "--dev-id", "1"]];
+      if (hasSnapshot === true) dumps.push(["-m"], ["-m", "-fhuman_readable", "--dev-id=2"]);
+      for (const options of dumps) {
+        const dumped = ours("thin_dump", ...options, path);
+        assert.equal(dumped.stderr, "");
+        assert.ok(dumped.stdout === theirs("thin_dump", ...options, path).stdout, `thin_dump ${options.join(" ")}`);
+      }
+
+      const xml = join(folder, "xml");
+      assert.equal(theirs("thin_dump", "-o", xml, path).status, 0);
+      const blocks = 16_000;
+      for (const restore of isSlow === true ? [ours] : [ours, theirs]) {
+        const restored = join(folder, "restored");
+        makeBlockFile(restored, blocks);
+        const { status, stderr } = restore("thin_restore", "-q", "-i", xml, "-o", restored);
+        assert.equal(status, 0, stderr);
+        assert.equal(theirs("thin_check", "-q", restored).status, 0);
+        const again = ours("thin_check", restored);
+        assert.equal(again.status, 0, again.stderr);
+        assert.ok(ours("thin_dump", restored).stdout === readFileSync(xml, "utf8"), "the restored pool is the same");
+        ThinMetadata.open(restored).close();
+      }
+    });
+  });
+}
+
+suite("thin_check", () => {
+  const path = (t: { after: (done: () => void) => void }): string => {
+    const file = join(scratchFolder(t), "metadata");
+    madePools[3].make(file);
+    return file;
+  };
+
+  test("tells leaks from loss, and gives leaked blocks back", (t) => {
+    if (lacksDebiansTools(t)) return;
+    const file = path(t);
+    leakBlocks(file);
+    assert.equal(theirs("thin_check", "-q", file).status, 1);
+    const { status, stderr } = ours("thin_check", file);
+    assert.equal(status, 1);
+    assert.match(stderr, /data space map: block \d+ has a reference count of 1; 0 references found/);
+    assert.match(stderr, /metadata space map: block \d+ has a reference count of 1; 0 references found/);
+    assert.equal(ours("thin_check", "--ignore-non-fatal-errors", file).status, 0);
+    assert.match(ours("thin_check", "--auto-repair", file).stderr, /fixed metadata leaks/);
+    assert.equal(ours("thin_check", file).status, 0);
+    assert.equal(theirs("thin_check", "-q", file).status, 0);
+  });
+
+  test("clears needs_check where all is well, and only there", (t) => {
+    const file = path(t);
+    const metadata = ThinMetadata.open(file);
+    metadata.setNeedsCheck();
+    metadata.close();
+    const needsCheck = (): boolean => ThinMetadata.open(file, { readOnly: true }).needsCheck;
+    assert.equal(ours("thin_check", file).status, 0);
+    assert.ok(needsCheck());
+    leakBlocks(file);
+    assert.equal(ours("thin_check", "--clear-needs-check-flag", file).status, 1);
+    assert.ok(needsCheck());
+    assert.equal(ours("thin_check", "--auto-repair", file).status, 0);
+    assert.equal(needsCheck(), false);
+  });
+
+  test("goes as far as it is asked to, as the original does", (t) => {
+    if (lacksDebiansTools(t)) return;
+    const file = path(t);
+    const metadata = ThinMetadata.open(file);
+    const [{ id }] = [...metadata.details()].filter(({ mappedBlocks }) => mappedBlocks > 0);
+    const root = metadata.mappingRootOf(id);
+    metadata.close();
+    const bytes = readFileSync(file);
+    bytes[root * 4096 + 100] ^= 1;
+    writeFileSync(file, bytes);
+    for (const options of [[], ["--skip-mappings"], ["--super-block-only"], ["--ignore-non-fatal-errors"], ["-m"]]) {
+      const { status } = ours("thin_check", "-q", ...options, file);
+      assert.equal(status, theirs("thin_check", "-q", ...options, file).status, options.join(" "));
+    }
+    assert.match(
+      ours("thin_check", file).stderr,
+      new RegExp(`thin device ${id}: .*metadata block ${root}: its checksum`),
+    );
+  });
+
+  test("refuses what contradicts itself", (t) => {
+    const file = path(t);
+    for (const other of ["-m", "--skip-mappings", "--super-block-only", "--override-mapping-root=5"]) {
+      assert.equal(ours("thin_check", "--auto-repair", other, file).status, 1);
+    }
+  });
+});
+
+suite("the tools' own way with arguments", () => {
+  test("by their own name, through a link", (t) => {
+    const folder = scratchFolder(t);
+    const file = join(folder, "metadata");
+    madePools[0].make(file);
+    const { status, stdout } = byName(folder, "thin_check", file);
+    assert.equal(status, 0);
+    assert.match(stdout, /^TRANSACTION_ID=0\nMETADATA_FREE_BLOCKS=\d+\n$/);
+    assert.equal(byName(folder, "thin_dump", "--skip-map", "-fxml", "--", file).stdout.split("\n").length, 3);
+  });
+
+  test("wrong usage ends with 1 and the usage, as with the originals", (t) => {
+    if (lacksDebiansTools(t)) return;
+    const lines = [
+      ["thin_check"],
+      ["thin_check", "--bogus"],
+      ["thin_dump", "--format"],
+      ["thin_dump", "--format=yaml", "/dev/null"],
+      ["thin_dump", "--dev-id", "x", "/dev/null"],
+      ["thin_restore", "-i", "/dev/null"],
+      ["thin_restore", "-o", "/dev/null"],
+      ["thin_check", "/no/such/file"],
+      ["thin_dump", "/no/such/file"],
+    ];
+    for (const [tool, ...words] of lines) {
+      const { status, stdout, stderr } = ours(tool, ...words);
+      assert.equal(status, 1, `${tool} ${words.join(" ")}`);
+      assert.equal(theirs(tool, ...words).status, 1);
+      assert.equal(stdout, "");
+      assert.ok(stderr !== "" && !stderr.includes("    at "), stderr);
+    }
+    assert.equal(ours("thin_check", "-V").stdout, theirs("thin_check", "-V").stdout);
+    assert.match(ours("thin_restore", "-h").stdout, /^Usage: thin_restore /);
+  });
+
+  test("a pool that runs is not read, but for its metadata snapshot, and never written", (t) => {
+    const folder = scratchFolder(t);
+    const file = join(folder, "metadata");
+    const xml = join(folder, "xml");
+    madePools.find(({ hasSnapshot }) => hasSnapshot === true)!.make(file);
+    assert.equal(ours("thin_dump", "-o", xml, file).status, 0);
+    const before = readFileSync(file);
+    // As the engine of a pool claims its files.
+    const lock = lockFileSync(file);
+    for (const [tool, ...words] of [["thin_check"], ["thin_dump"], ["thin_restore", "-i", xml, "-o"]]) {
+      const { status, stderr } = ours(tool, ...words, file);
+      assert.equal(status, 1);
+      assert.match(stderr, /^Cannot (read|write to) .*(a pool runs on it|in use)/);
+    }
+    assert.equal(ours("thin_check", "-q", "-m", file).status, 0);
+    assert.equal(ours("thin_dump", "-m", file).status, 0);
+    lock.release();
+    assert.ok(readFileSync(file).equals(before));
+  });
+});
+
+suite("thin_restore", () => {
+  const pool = (inside: string): string =>
+    `<superblock uuid="" time="3" transaction="9" flags="1" version="2" data_block_size="128" nr_data_blocks="1000">${inside}</superblock>`;
+  const device = (id: number, inside: string): string =>
+    `<device dev_id="${id}" mapped_blocks="0" transaction="1" creation_time="0" snap_time="2">${inside}</device>`;
+
+  const restored = (t: { after: (done: () => void) => void }, xml: string, ...options: string[]): string => {
+    const folder = scratchFolder(t);
+    const file = join(folder, "metadata");
+    makeBlockFile(file, 64);
+    writeFileSync(join(folder, "xml"), xml);
+    const { status, stderr } = ours("thin_restore", "-i", join(folder, "xml"), "-o", file, ...options);
+    if (status !== 0) return stderr;
+    assert.equal(ours("thin_check", "-q", file).status, 0);
+    return ours("thin_dump", file).stdout;
+  };
+
+  test("reads XML of any form, keys in any order, and what devices share", (t) => {
+    const xml = `<?xml version="1.0"?>\n<!-- <single_mapping origin_block="9" data_block="9" time="0"/> -->${pool(
+      `<def name="a"><range_mapping origin_begin="0" data_begin="5" length="3" time="1"/></def>` +
+        device(4, `<ref name="a"/><single_mapping time="2" data_block='10'\n origin_block="7"></single_mapping>`) +
+        device(2, `<single_mapping origin_block="70" data_block="20" time="1"/><ref name="a"/>`) +
+        device(
+          3,
+          `<range_mapping origin_begin="0" data_begin="30" length="9" time="0"/><single_mapping origin_block="4" data_block="50" time="2"/>`,
+        ),
+    )}`;
+    assert.equal(
+      restored(t, xml, "--transaction-id", "77"),
+      `<superblock uuid="" time="3" transaction="77" flags="1" version="2" data_block_size="128" nr_data_blocks="1000">
+  <device dev_id="2" mapped_blocks="4" transaction="1" creation_time="0" snap_time="2">
+    <range_mapping origin_begin="0" data_begin="5" length="3" time="1"/>
+    <single_mapping origin_block="70" data_block="20" time="1"/>
+  </device>
+  <device dev_id="3" mapped_blocks="9" transaction="1" creation_time="0" snap_time="2">
+    <range_mapping origin_begin="0" data_begin="30" length="4" time="0"/>
+    <single_mapping origin_block="4" data_block="50" time="2"/>
+    <range_mapping origin_begin="5" data_begin="35" length="4" time="0"/>
+  </device>
+  <device dev_id="4" mapped_blocks="4" transaction="1" creation_time="0" snap_time="2">
+    <range_mapping origin_begin="0" data_begin="5" length="3" time="1"/>
+    <single_mapping origin_block="7" data_block="10" time="2"/>
+  </device>
+</superblock>
+`,
+    );
+  });
+
+  test("refuses what is no pool, and leaves no superblock", (t) => {
+    const mapping = (block: number): string => `<single_mapping origin_block="0" data_block="${block}" time="0"/>`;
+    for (const [xml, says] of [
+      ["", /root|superblock/],
+      ["<superblock", /root|unclosed/],
+      [pool(device(1, mapping(1000))), /maps to data block 1000; the pool has 1000 blocks/],
+      [pool(device(1, "") + device(1, "")), /device 1 is there twice/],
+      [pool(mapping(1)), /outside of a device/],
+      [pool(device(20_000_000, "")), /ids go to/],
+      [pool("<other/>"), /<other>/],
+      [pool(device(1, '<single_mapping origin_block="-1" data_block="0" time="0"/>')), /origin_block="-1"/],
+      [pool(device(1, "")).replace("</device>", ""), /XML/],
+    ] as const) {
+      assert.match(restored(t, xml), says);
+    }
+    const folder = scratchFolder(t);
+    const file = join(folder, "metadata");
+    madePools[0].make(file);
+    writeFileSync(join(folder, "xml"), pool(device(1, mapping(1000))));
+    assert.equal(ours("thin_restore", "-i", join(folder, "xml"), "-o", file).status, 1);
+    assert.match(ours("thin_check", file).stderr, /superblock: it is empty/);
+  });
+
+  test("a device that is too small is told so", (t) => {
+    const folder = scratchFolder(t);
+    const big = join(folder, "big");
+    madePools[1].make(big);
+    const xml = join(folder, "xml");
+    ours("thin_dump", "-o", xml, big);
+    // What lies in one piece takes a line there; the trees take a thousand blocks.
+    const small = join(folder, "small");
+    copyFileSync(big, small);
+    truncateSync(small, 200 * 4096);
+    const { status, stderr } = ours("thin_restore", "-i", xml, "-o", small);
+    assert.equal(status, 1);
+    assert.match(stderr, /full/);
+  });
+});
