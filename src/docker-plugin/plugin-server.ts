@@ -25,7 +25,12 @@ export interface PluginServer {
 export function pluginServer(context: PluginContext, { idleMs }: { idleMs: number }): PluginServer {
   // Connections stay open while nothing is asked: Docker would send what it had begun to send on one that is just closed again from
   // where it was, and half a layer might pass for a whole one.
-  const app = fastify({ keepAliveTimeout: 0, bodyLimit: bodyLimitBytes, exposeHeadRoutes: false });
+  const app = fastify({
+    keepAliveTimeout: 0,
+    http: { headersTimeout: 0 },
+    bodyLimit: bodyLimitBytes,
+    exposeHeadRoutes: false,
+  });
   const underWay = new Set<Promise<unknown>>();
   const during = <T>(work: Promise<T>): Promise<T> => {
     const ended = work.then(nothing, nothing);
