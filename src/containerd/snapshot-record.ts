@@ -12,6 +12,13 @@ const nanoseconds = v.pipe(
   v.transform((digits) => BigInt(digits)),
 );
 
+/** Labels by key. A record of valibot's own leaves out keys such as "constructor". */
+export const labelsSchema = v.custom<Readonly<Record<string, string>>>(
+  (value) =>
+    typeof value === "object" && value !== null && Object.values(value).every((text) => typeof text === "string"),
+  "it has to be a table of texts",
+);
+
 /** A snapshot's file in `$root/containerd/snapshots`: named after its device, so that it stays when a commit gives the snapshot another name. */
 export const snapshotRecordSchema = v.object({
   key: v.pipe(v.string(), v.minLength(1)),
@@ -22,7 +29,7 @@ export const snapshotRecordSchema = v.object({
   /** The device it began as: its parent's, or an empty one. */
   origin: v.string(),
   fileSystem: v.picklist(["ext4", "xfs"]),
-  labels: v.record(v.string(), v.string()),
+  labels: labelsSchema,
   createdNs: nanoseconds,
   updatedNs: nanoseconds,
   /** Of a committed snapshot: what it holds beyond its parent. */

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { labelsSchema } from "./snapshot-record.ts";
 
 /** containerd's own keys have a namespace, a number and a name. A key has to be a label's value in some of its calls, too. */
 const maximumKeyBytes = 4096;
@@ -9,8 +10,8 @@ const maximumLabels = 1024;
 const shortText = v.pipe(v.string(), v.maxBytes(maximumKeyBytes, `it may have at most ${maximumKeyBytes} bytes`));
 const key = v.pipe(shortText, v.minLength(1, "it must not be empty"));
 const labels = v.pipe(
-  v.record(v.string(), v.string()),
-  v.maxEntries(maximumLabels, `there may be at most ${maximumLabels}`),
+  labelsSchema,
+  v.check((entries) => Object.keys(entries).length <= maximumLabels, `there may be at most ${maximumLabels}`),
   v.check(
     (entries) =>
       Object.entries(entries).every(
