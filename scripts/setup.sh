@@ -58,7 +58,8 @@ fi
 
 if [ "$purpose" = test ]; then
   bash scripts/fetch-kernel.sh
-  bash scripts/build-graphtest.sh
+  # Needs Debian's sources, which not every mirror has; without it, what wants it is skipped, and says so.
+  bash scripts/build-graphtest.sh || echo "setup.sh: Docker's graph driver tests cannot be built here" >&2
   bash scripts/build-containerd-conformance.sh
 fi
 if [ "$purpose" = bench ]; then
