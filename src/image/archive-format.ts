@@ -6,6 +6,8 @@ import { locationOf, parseReference } from "./reference.ts";
 const CONFIG_TYPE = "application/vnd.oci.image.config.v1+json";
 const LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar";
 const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
+/** The annotation by which an index calls an image (OCI image-spec, annotations.md). */
+export const REF_NAME = "org.opencontainers.image.ref.name";
 const INDEX_TYPE = "application/vnd.oci.image.index.v1+json";
 
 /** An image, as an archive or a layout tells of it. */
@@ -25,8 +27,8 @@ export interface ArchivedLayer {
   tarBytes: number;
 }
 
-/** What an index calls its images: by their tags, as Docker does, or, where it holds several, by all of their names. */
-export type ReferenceNaming = "tag" | "name";
+/** What an index calls its images: by their tags, as Docker does, or, where it holds several, by all of their names; or as it is told. */
+export type ReferenceNaming = "tag" | "name" | { exactly: string };
 
 /** A small file of an archive or a layout. */
 export interface ArchivedFile {
@@ -41,7 +43,7 @@ export interface ArchivedFile {
 export function layoutFiles(images: readonly ArchivedImage[], naming: ReferenceNaming): ArchivedFile[] {
   return [
     { name: "oci-layout", bytes: json({ imageLayoutVersion: "1.0.0" }) },
-    { name: "index.json", bytes: indexJson(images, naming) },
+    { name: "index.json", bytes: indexOf(images.flatMap((image) => indexEntries(image, naming))) },
     { name: "manifest.json", bytes: dockerManifest(images) },
   ];
 }
@@ -53,6 +55,25 @@ export function imageBlobs(image: ArchivedImage): ArchivedFile[] {
     { name: blobName(sha256(manifest)), bytes: manifest },
     { name: blobName(image.id), bytes: image.configBytes },
   ];
+}
+
+/** How a layout's index leads to an image: an entry for each of its names. */
+export function indexEntries(image: ArchivedImage, naming: ReferenceNaming): object[] {
+  const manifest = manifestOf(image);
+  const { architecture, os, variant } = image.config;
+  const descriptor = {
+    mediaType: MANIFEST_TYPE,
+    digest: sha256(manifest),
+    size: manifest.length,
+    ...(architecture !== undefined && os !== undefined && { platform: { architecture, os, variant } }),
+  };
+  const names = annotationsOf(image, naming);
+  return names.length === 0 ? [descriptor] : names.map((annotations) => ({ ...descriptor, annotations }));
+}
+
+/** An index of these entries. */
+export function indexOf(manifests: readonly object[]): Buffer {
+  return json({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests });
 }
 
 /** A blob's path in an archive or a layout. */
@@ -83,29 +104,14 @@ function manifestOf(image: ArchivedImage): Buffer {
   });
 }
 
-function indexJson(images: readonly ArchivedImage[], naming: ReferenceNaming): Buffer {
-  const manifests = images.flatMap((image) => {
-    const manifest = manifestOf(image);
-    const { architecture, os, variant } = image.config;
-    const descriptor = {
-      mediaType: MANIFEST_TYPE,
-      digest: sha256(manifest),
-      size: manifest.length,
-      ...(architecture !== undefined && os !== undefined && { platform: { architecture, os, variant } }),
-    };
-    const names = annotationsOf(image, naming);
-    return names.length === 0 ? [descriptor] : names.map((annotations) => ({ ...descriptor, annotations }));
-  });
-  return json({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests });
-}
-
 function annotationsOf(image: ArchivedImage, naming: ReferenceNaming): Record<string, string>[] {
+  if (typeof naming === "object") return [{ [REF_NAME]: naming.exactly }];
   const tagged = taggedNames(image).map(({ repository, tag }) => ({
     "io.containerd.image.name": fullName(repository, tag),
-    "org.opencontainers.image.ref.name": naming === "tag" ? tag : `${repository}:${tag}`,
+    [REF_NAME]: naming === "tag" ? tag : `${repository}:${tag}`,
   }));
   // One of several has to be told from the others.
-  if (tagged.length === 0 && naming === "name") return [{ "org.opencontainers.image.ref.name": hexOf(image.id) }];
+  if (tagged.length === 0 && naming === "name") return [{ [REF_NAME]: hexOf(image.id) }];
   return tagged;
 }
 

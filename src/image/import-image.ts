@@ -3,6 +3,7 @@ import { applyLayer, type AppliedLayer } from "../layer/apply.ts";
 import { LayerError } from "../layer/layer-error.ts";
 import { addLayer } from "./add-layer.ts";
 import { chainId, sha256, type Digest } from "./digest.ts";
+import type { FileForm } from "./image-form.ts";
 import type { ImageContext } from "./image-context.ts";
 import { hostPlatform, parsePlatform } from "./platform.ts";
 import type { LayerRecord } from "./records.ts";
@@ -17,7 +18,7 @@ import type { ImportOptions } from "./types.ts";
 export async function importImage(
   context: ImageContext,
   name: string,
-  source: string,
+  source: string | FileForm,
   options: ImportOptions,
 ): Promise<{ id: Digest }> {
   const reference = parseReference(name);

@@ -3,6 +3,7 @@ import { registryPlace } from "../registry/places.ts";
 import { PushRepository } from "../registry/push-repository.ts";
 import type { Digest } from "./digest.ts";
 import { findImage, layersOf, type FoundImage } from "./find-image.ts";
+import { registryReference } from "./image-form.ts";
 import type { ImageContext } from "./image-context.ts";
 import { pushLayer, type PushedLayer } from "./push-layer.ts";
 import { imageManifest, manifestFormats, type ManifestFormat } from "./push-manifest.ts";
@@ -43,7 +44,7 @@ export async function pushImage(
 }
 
 function targetReference({ reference, id }: FoundImage, to: string | undefined): ImageReference {
-  const name = to ?? reference;
+  const name = to === undefined ? reference : registryReference(to, "push to", "save");
   if (name === undefined) {
     throw new StoreError("invalid", `Cannot push image ${id} by its ID alone: say where, such as host:5000/team/app:1`);
   }

@@ -69,8 +69,8 @@ export interface TreeNode {
   children: TreeNode[];
 }
 
-/** Options of `Store.import`. */
-export interface ImportOptions {
+/** Options of `Store.import`; those of registries count for `docker://`. */
+export interface ImportOptions extends RegistryOptions {
   progress?: ((event: ImportProgress) => void) | undefined;
   /** What to read when the source is "-". Default: standard input. */
   stdin?: NodeJS.ReadableStream | undefined;

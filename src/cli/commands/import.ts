@@ -11,20 +11,23 @@ export function configure(command: Command): void {
     .description(
       "Brings an image into the graph and prints its ID. SOURCE may be an OCI image layout (a folder or a tar of one), an " +
         "archive made by `docker save`, or a plain tar of a root file system; - reads a tar from standard input. Layers may " +
-        "be compressed with gzip, zstd, xz or bzip2. A layer that is there already, from whatever image, is shared. Interrupted, it " +
+        "be compressed with gzip, zstd, xz or bzip2. SOURCE may also say what it has to be: oci:FOLDER[:TAG], oci-archive:FILE[:TAG], " +
+        "docker-archive:FILE[:REFERENCE]; docker://REFERENCE is pulled. A layer that is there already, from whatever image, is shared. Interrupted, it " +
         "leaves nothing behind.",
     )
     .option("--platform <os/arch>", "which image of a multi-platform index to take (default: this machine's)")
+    .option("--insecure", "with docker://, take any certificate, and plain HTTP where there is no TLS")
     .addHelpText(
       "after",
       examples(
         ["mica import app ./image.tar", "a `docker save` archive or an OCI archive"],
         ["mica import app:2 ./layout", "an OCI layout folder"],
+        ["mica import app oci-archive:all.tar:2.0", "of several images in it, this one"],
         ["docker save app | mica import app -", "straight from Docker"],
         ["tar -C ./rootfs -c . | mica import mine -", "a folder as an image of one layer"],
       ),
     )
-    .action(async (name: string, source: string, options: { platform?: string }) => {
+    .action(async (name: string, source: string, options: { platform?: string; insecure?: true }) => {
       // A pipe that never ends must not keep an interrupted import waiting.
       interruption.signal.addEventListener(
         "abort",
@@ -35,8 +38,9 @@ export function configure(command: Command): void {
         try {
           const { id } = await graph.store.import(name, source, {
             signal: interruption.signal,
+            registries: settings.registries,
+            ...options,
             ...(bars && { progress: bars.show }),
-            ...(options.platform !== undefined && { platform: options.platform }),
           });
           bars?.stop();
           print(settings, { id, name }, () => id);

@@ -10,11 +10,16 @@ export function configure(command: Command): void {
   command
     .description(
       "Writes an image with all its layers as an OCI archive, which `docker load`, `skopeo` and `mica import` read. " +
-        "FILE - writes to standard output.",
+        "FILE - writes to standard output. FILE may also say what it is to be: oci-archive:FILE[:TAG], docker-archive:FILE[:REFERENCE], " +
+        "or oci:FOLDER[:TAG], a layout in a folder, to which the image is added.",
     )
     .addHelpText(
       "after",
-      examples(["mica save app app.tar", ""], ["mica save app - | docker load", "straight into Docker"]),
+      examples(
+        ["mica save app app.tar", ""],
+        ["mica save app - | docker load", "straight into Docker"],
+        ["mica save app oci:layout:2.0", "into a folder, beside others"],
+      ),
     )
     .action(async (image: string, file: string) => {
       if (file === "-" && process.stdout.isTTY) {

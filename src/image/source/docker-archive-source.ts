@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { cleanEntryPath } from "../../layer/entry-path.ts";
 import { isDigest, sha256 } from "../digest.ts";
 import { parseImageConfig, parseJson } from "../image-config.ts";
+import { parseReference } from "../reference.ts";
 import { StoreError } from "../store-error.ts";
 import type { ImageSource, SourceLayer } from "./image-source.ts";
 import { missing, readSmall, type SourceFiles } from "./source-files.ts";
@@ -37,21 +38,17 @@ export function isLegacyDockerArchive(files: SourceFiles): boolean {
 /**
  * Opens the image in a `docker save` archive: the only one, or the one that has one of these names.
  *
+ * @param wanted.exactly a name that it must have, or "@0" for the first, "@1" for the second
  * @throws StoreError naming what is damaged or missing, or what there is to choose from
  */
-export async function openDockerArchive(files: SourceFiles, names: readonly string[]): Promise<ImageSource> {
+export async function openDockerArchive(
+  files: SourceFiles,
+  wanted: { names: readonly string[]; exactly: string | undefined },
+): Promise<ImageSource> {
   const what = `manifest.json of ${files.label}`;
   const images = parseJson(await readSmall(files, "manifest.json", MAX_MANIFEST_BYTES), manifestSchema, what);
   if (images.length === 0) throw new StoreError("invalid", `Cannot import ${files.label}: there is no image in it`);
-  const image =
-    images.length === 1 ? images[0] : images.find(({ RepoTags }) => RepoTags?.some((tag) => names.includes(tag)));
-  if (image === undefined) {
-    const offered = images.map(({ RepoTags, Config }) => RepoTags?.[0] ?? Config).join(", ");
-    throw new StoreError(
-      "ambiguous",
-      `Cannot import ${files.label}: it holds several images (${offered}). Import it under the name of one of them`,
-    );
-  }
+  const image = chooseImage(images, wanted, files.label);
   const configBytes = await readSmall(files, cleanName(files, image.Config), MAX_CONFIG_BYTES);
   const named = /(?:^|\/|sha256:)([0-9a-f]{64})(?:\.json)?$/.exec(image.Config)?.[1];
   if (named !== undefined && sha256(configBytes) !== `sha256:${named}`) {
@@ -76,6 +73,41 @@ export async function openDockerArchive(files: SourceFiles, names: readonly stri
     layers: layers.map((name, position) => layerAt(files, cleanName(files, name), parsed.diffIds[position])),
     close: () => undefined,
   };
+}
+
+type ArchiveEntry = v.InferOutput<typeof manifestSchema>[number];
+
+function chooseImage(
+  images: ArchiveEntry[],
+  { names, exactly }: { names: readonly string[]; exactly: string | undefined },
+  label: string,
+): ArchiveEntry {
+  const offered = images.map(({ RepoTags, Config }) => RepoTags?.[0] ?? Config).join(", ");
+  if (exactly === undefined) {
+    const image =
+      images.length === 1 ? images[0] : images.find(({ RepoTags }) => RepoTags?.some((tag) => names.includes(tag)));
+    if (image !== undefined) return image;
+    throw new StoreError(
+      "ambiguous",
+      `Cannot import ${label}: it holds several images (${offered}). Import it under the name of one of them`,
+    );
+  }
+  const position = /^@(\d{1,9})$/.exec(exactly)?.[1];
+  const image =
+    position === undefined
+      ? images.find(({ RepoTags }) => RepoTags?.some((tag) => shortName(tag) === shortName(exactly)))
+      : images.at(Number(position));
+  if (image !== undefined) return image;
+  throw new StoreError("not-found", `Cannot import ${label}: there is no ${exactly} in it, only ${offered}`);
+}
+
+/** Some programs name images in full, others in Docker's short form. */
+function shortName(name: string): string {
+  try {
+    return parseReference(name).text;
+  } catch {
+    return name;
+  }
 }
 
 function layerAt(files: SourceFiles, name: string, diffId: string): SourceLayer {

@@ -1,3 +1,4 @@
+import { REF_NAME } from "../archive-format.ts";
 import { hexOf, verifyDigest, type Digest } from "../digest.ts";
 import { parseJson } from "../image-config.ts";
 import type { Platform } from "../platform.ts";
@@ -16,8 +17,6 @@ import {
 } from "./manifest.ts";
 import { missing, readSmall, type SourceFiles } from "./source-files.ts";
 
-const REF_NAME = "org.opencontainers.image.ref.name";
-
 /** Whether a source is an OCI image layout (OCI image-spec, image-layout.md). */
 export function isOciLayout(files: SourceFiles): boolean {
   return files.file("oci-layout") !== undefined && files.file("index.json") !== undefined;
@@ -27,18 +26,20 @@ export function isOciLayout(files: SourceFiles): boolean {
  * Opens the image in an OCI layout: the only one, the one of this name, the one for this platform.
  *
  * @param wanted.names names to tell images of one layout apart by: annotations of the index
+ * @param wanted.exactly the annotation that it must have
  * @throws StoreError naming what is damaged or missing, or what there is to choose from
  */
 export async function openOciSource(
   files: SourceFiles,
-  wanted: { platform: Platform; names: readonly string[] },
+  wanted: { platform: Platform; names: readonly string[]; exactly: string | undefined },
 ): Promise<ImageSource> {
   const index = parseJson(
     await readSmall(files, "index.json", MAX_MANIFEST_BYTES),
     indexSchema,
     `index.json of ${files.label}`,
   );
-  const descriptor = await choose(files, index.manifests, wanted, 0);
+  const offered = wanted.exactly === undefined ? index.manifests : called(files, index.manifests, wanted.exactly);
+  const descriptor = await choose(files, offered, wanted, 0);
   const manifestBytes = await readBlob(files, descriptor, MAX_MANIFEST_BYTES);
   const manifest = parseJson(manifestBytes, manifestSchema, `manifest ${descriptor.digest} of ${files.label}`);
   const configBytes = await readBlob(files, manifest.config, MAX_CONFIG_BYTES);
@@ -78,6 +79,13 @@ async function choose(
   const bytes = await readBlob(files, chosen, MAX_MANIFEST_BYTES);
   const index = parseJson(bytes, indexSchema, `index ${chosen.digest} of ${files.label}`);
   return choose(files, index.manifests, wanted, depth + 1);
+}
+
+function called(files: SourceFiles, manifests: readonly Descriptor[], name: string): Descriptor[] {
+  const named = manifests.filter(({ annotations }) => annotations?.[REF_NAME] === name);
+  if (named.length > 0) return named;
+  const offered = manifests.map(({ annotations, digest }) => annotations?.[REF_NAME] ?? digest).join(", ");
+  throw new StoreError("not-found", `Cannot import ${files.label}: there is no ${name} in it, only ${offered}`);
 }
 
 function ambiguous(files: SourceFiles, candidates: Descriptor[]): StoreError {

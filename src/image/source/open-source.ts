@@ -11,6 +11,7 @@ import { quotePath } from "../../file-system/raw-path.ts";
 import { cleanEntryPath } from "../../layer/entry-path.ts";
 import { TarScanner } from "../../layer/tar-scanner.ts";
 import { errorCode } from "../../linux/system-error.ts";
+import type { FileForm } from "../image-form.ts";
 import type { Platform } from "../platform.ts";
 import type { ImageReference } from "../reference.ts";
 import { StoreError } from "../store-error.ts";
@@ -42,16 +43,27 @@ export interface OpenSourceOptions {
   signal: AbortSignal | undefined;
 }
 
+interface OpenOptions extends OpenSourceOptions {
+  /** What it has to be. */
+  form?: FileForm;
+}
+
 /**
  * Opens an image source, telling its kind by its content.
  *
- * @param source path of a folder or a file, or "-"
+ * @param source path of a folder or a file, or "-"; or a form, and then it has to be of that
  * @throws StoreError saying what was looked for when it is nothing of the kind
  */
-export async function openSource(source: string, options: OpenSourceOptions): Promise<ImageSource> {
+export async function openSource(source: string | FileForm, options: OpenSourceOptions): Promise<ImageSource> {
+  if (typeof source === "string") return openPath(source, options);
+  return openPath(source.path, { ...options, form: source });
+}
+
+async function openPath(source: string, options: OpenOptions): Promise<ImageSource> {
   if (source === "-") return openStream(options.stdin, "standard input", options);
   const stats = statSource(source);
   const label = quotePath(source);
+  if (options.form?.kind === "oci" && !stats.isDirectory()) throw notOf(label, "oci");
   if (stats.isDirectory()) {
     const found = await openFiles(folderFiles(source), options);
     if (found !== undefined) return found;
@@ -79,7 +91,7 @@ function statSource(source: string): Stats {
 }
 
 /** An uncompressed tar that can be read from anywhere in it. */
-async function openTar(path: string, label: string, options: OpenSourceOptions): Promise<ImageSource> {
+async function openTar(path: string, label: string, options: OpenOptions): Promise<ImageSource> {
   const files = scanTar(path, label);
   const found = files === undefined ? undefined : await openFiles(files, options);
   return (
@@ -97,32 +109,36 @@ function scanTar(path: string, label: string): TarFiles | undefined {
   }
 }
 
-async function openFiles(files: SourceFiles, options: OpenSourceOptions): Promise<ImageSource | undefined> {
-  const { reference, platform } = options;
+async function openFiles(files: SourceFiles, options: OpenOptions): Promise<ImageSource | undefined> {
+  const { reference, platform, form } = options;
   const names = [
     reference.text,
     reference.tag ?? "",
     `docker.io/${reference.text}`,
     `docker.io/library/${reference.text}`,
   ];
-  if (isOciLayout(files)) return openOciSource(files, { platform, names });
-  if (await isDockerArchive(files)) return openDockerArchive(files, names);
-  if (isLegacyDockerArchive(files)) {
+  const { kind, name: exactly } = form ?? {};
+  if (kind !== "docker-archive" && isOciLayout(files)) return openOciSource(files, { platform, names, exactly });
+  const mayBeDockers = kind === undefined || kind === "docker-archive";
+  if (mayBeDockers && (await isDockerArchive(files))) return openDockerArchive(files, { names, exactly });
+  if (mayBeDockers && isLegacyDockerArchive(files)) {
     throw new StoreError(
       "invalid",
       `Cannot import ${files.label}: it was saved by a Docker older than 1.10. Load and save it with a newer one first`,
     );
   }
+  if (kind !== undefined) throw notOf(files.label, kind);
   return undefined;
 }
 
 /** A stream: a root file system is unpacked as it comes, an archive has to be kept until all of it is there. */
-async function openStream(stream: Readable, label: string, options: OpenSourceOptions): Promise<ImageSource> {
+async function openStream(stream: Readable, label: string, options: OpenOptions): Promise<ImageSource> {
   const { head, rest } = await peek(stream, COMPRESSION_MAGIC_BYTES);
   const compression = detectCompression(head);
   const compressed = Readable.from(rest, { objectMode: false });
   const peeked = await peekTar(decompress(compressed, compression), label);
-  if (looksLikeArchive(peeked.head, label)) return openSpooled(peeked.rest, label, options);
+  if (options.form !== undefined || looksLikeArchive(peeked.head, label))
+    return openSpooled(peeked.rest, label, options);
   return rootfsSource(label, undefined, false, () => Readable.from(peeked.rest, { objectMode: false }));
 }
 
@@ -134,11 +150,7 @@ async function peekTar(stream: Readable, label: string): Promise<PeekedStream> {
   }
 }
 
-async function openSpooled(
-  stream: AsyncIterable<Buffer>,
-  label: string,
-  options: OpenSourceOptions,
-): Promise<ImageSource> {
+async function openSpooled(stream: AsyncIterable<Buffer>, label: string, options: OpenOptions): Promise<ImageSource> {
   const path = join(options.temporaryFolder, `${process.pid}-${randomBytes(8).toString("hex")}`);
   const close = (): void => rmSync(path, { force: true });
   try {
@@ -187,6 +199,11 @@ function rootfsSource(
     layers: [{ digest: undefined, diffId: undefined, sizeBytes, repeatable, open }],
     close: () => undefined,
   };
+}
+
+function notOf(label: string, kind: FileForm["kind"]): StoreError {
+  const is = kind === "docker-archive" ? "an archive as `docker save` writes" : "an OCI image layout";
+  return new StoreError("invalid", `Cannot import ${label}: it is not ${is}, which ${kind}: says it is`);
 }
 
 function noSource(label: string, cause: unknown): StoreError {
