@@ -1,5 +1,6 @@
 import type { ServerWritableStream, UntypedServiceImplementation, sendUnaryData } from "@grpc/grpc-js";
 import { once } from "node:events";
+import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
 import * as v from "valibot";
 import { parseFilters } from "./filter.ts";
@@ -87,7 +88,10 @@ async function list(
     batch = [];
     if (!call.write(message)) await Promise.race([once(call, "drain"), once(call, "cancelled")]);
   };
+  let seen = 0;
   for (const record of snapshotter.list()) {
+    // Others wait for no longer than it takes to look at some.
+    if (++seen % batchSize === 0) await setImmediate();
     if (call.cancelled) return;
     if (matches(record)) batch.push(infoMessage(record));
     if (batch.length === batchSize) await send();
