@@ -22,9 +22,13 @@ export function footprint(pid: number): Footprint {
   return { residentBytes: Number(resident![1]) * 1024, files, children };
 }
 
+/** The pool's control file stays open for a next use, as often as it can be used at once. */
+const mostControlFiles = 4;
+
 /** What a process holds now and did not before, a line each. */
 export function additions(before: Footprint, now: Footprint): string[] {
-  const files = [...now.files].filter(([kind, count]) => count > (before.files.get(kind) ?? 0));
+  const isKept = (kind: string, count: number): boolean => kind.endsWith("/mount/control") && count <= mostControlFiles;
+  const files = [...now.files].filter(([kind, count]) => count > (before.files.get(kind) ?? 0) && !isKept(kind, count));
   return [
     ...files.map(([kind, count]) => `${count} × ${kind}, before ${before.files.get(kind) ?? 0}`),
     ...now.children.filter((pid) => !before.children.includes(pid)).map((pid) => `child process ${pid}`),
