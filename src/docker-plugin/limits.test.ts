@@ -55,6 +55,15 @@ test("what is no request is refused with a status and a reason, and hurts nobody
   assert.deepEqual(await client.ok("Exists", { ID: "a" }), { Exists: false });
 });
 
+test("a connection that Docker may be about to use is never closed", async (t) => {
+  const plugin = await testPlugin(t);
+  if (plugin === undefined) return;
+  const response = await responseTo(plugin.client.begin("Plugin.Activate", { keepAlive: true }).end());
+  await answerOf(response);
+  assert.equal(response.headers.connection, "keep-alive");
+  assert.equal(response.headers["keep-alive"], undefined, "no time is set");
+});
+
 test("a sender that stays away is told so, its layer is as before, and others go on meanwhile", async (t) => {
   const plugin = await testPlugin(t, { idleMs: 400 });
   if (plugin === undefined) return;

@@ -25,12 +25,8 @@ export interface PluginServer {
 export function pluginServer(context: PluginContext, { idleMs }: { idleMs: number }): PluginServer {
   // Connections stay open while nothing is asked: Docker would send what it had begun to send on one that is just closed again from
   // where it was, and half a layer might pass for a whole one.
-  const app = fastify({
-    keepAliveTimeout: 0,
-    http: { headersTimeout: 0 },
-    bodyLimit: bodyLimitBytes,
-    exposeHeadRoutes: false,
-  });
+  const app = fastify({ http: { headersTimeout: 0 }, bodyLimit: bodyLimitBytes, exposeHeadRoutes: false });
+  app.server.keepAliveTimeout = 0; // as an option, it would be taken for none given
   const underWay = new Set<Promise<unknown>>();
   const during = <T>(work: Promise<T>): Promise<T> => {
     const ended = work.then(nothing, nothing);

@@ -55,9 +55,10 @@ export class PluginClient {
     return answerOf(await response);
   }
 
-  /** A request that is still to be written. */
-  begin(path: string): ClientRequest {
-    return request({ socketPath: this.#socket, path: `/${path}`, method: "POST", agent: false });
+  /** A request that is still to be written; its connection ends with it, unless told. */
+  begin(path: string, { keepAlive = false } = {}): ClientRequest {
+    const headers = keepAlive ? { connection: "keep-alive" } : {};
+    return request({ socketPath: this.#socket, path: `/${path}`, method: "POST", agent: false, headers });
   }
 }
 
