@@ -13,7 +13,7 @@ const withoutEffect = new Set([
 
 type Value = string | number | boolean | undefined;
 
-/** Where an option's value is found; those of direct-lvm are kept together. */
+/** Where an option's value is found. */
 const fields: Partial<Record<string, (options: StorageOptions) => Value>> = {
   thinpooldev: (options) => options.thinPoolDevice,
   basesize: (options) => options.baseSizeBytes,
@@ -29,6 +29,10 @@ const fields: Partial<Record<string, (options: StorageOptions) => Value>> = {
   min_free_space: (options) => options.minFreeSpacePercent,
   xfs_nospace_max_retries: (options) => options.xfsNospaceMaxRetries,
   directlvm_device: (options) => options.directLvm?.device,
+  thinp_percent: (options) => options.directLvm?.dataPercent,
+  thinp_metapercent: (options) => options.directLvm?.metadataPercent,
+  thinp_autoextend_threshold: (options) => options.directLvm?.autoextendThreshold,
+  thinp_autoextend_percent: (options) => options.directLvm?.autoextendPercent,
 };
 
 /**
@@ -47,8 +51,7 @@ export function checkInitOptions(given: readonly string[], graph: StorageOptions
       ignored.push(`dm.${key}`);
       continue;
     }
-    const valueOf = fields[key] ?? ((options) => options.given.get(key)?.join(" "));
-    if (valueOf(asked) === valueOf(graph)) continue;
+    if (fields[key]?.(asked) === fields[key]?.(graph)) continue;
     throw new RequestError(
       400,
       `Cannot use dm.${key}=${values.join(" ")}: the graph is open with ${graphsValue(graph, key)}. ` +
