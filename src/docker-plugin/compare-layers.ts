@@ -55,7 +55,7 @@ async function comparing<T>(
 ): Promise<T> {
   const diff = new DiffProcess();
   const ids = parent === undefined ? [id] : [id, parent];
-  const mounted = await Promise.allSettled(ids.map((id) => devices.get(id, { readOnly: true })));
+  const mounted = await Promise.allSettled(ids.map((id) => devices.get(id, { readOnly: true, forNow: true })));
   try {
     const [root, parentRoot] = mounted.map((mount) => {
       if (mount.status === "rejected") throw mount.reason;
