@@ -23,6 +23,7 @@ import { GraphError } from "./graph-error.ts";
 import { growPool, type GrownPool } from "./growth/growth.ts";
 import { ensureMonitor } from "./growth/monitor-process.ts";
 import type { PoolGrowth } from "./growth/growth-plan.ts";
+import { markedForNow } from "./files/for-now.ts";
 import { forgetLeftInPlace, leaveInPlace } from "./files/left-in-place.ts";
 import type { MountedDevices, MountWish } from "./devices/mounted-devices.ts";
 import { isDeviceMounted, mountPointOf } from "./devices/mount-points.ts";
@@ -33,8 +34,8 @@ import { statusLines } from "./pool/status-lines.ts";
 import type { StorageOptions } from "./options/storage-options.ts";
 import type { Transactions } from "./transactions/transactions.ts";
 
-/** Deferred deletions are tried again so often while a process has the graph open. */
-const deletionPeriodMs = 30_000;
+/** What others left to be done is done so often while a process has the graph open. */
+const tidyingPeriodMs = 30_000;
 
 /** What a device set is put together from (see `openDeviceSet`). */
 export interface DeviceSetParts {
@@ -57,8 +58,8 @@ export class DeviceSet {
   constructor(parts: DeviceSetParts) {
     this.#parts = parts;
     this.#timer = setInterval(() => {
-      this.retryDeletions().catch((error: unknown) => parts.context.log("warn", String(error)));
-    }, deletionPeriodMs).unref();
+      this.#tidyUp().catch((error: unknown) => parts.context.log("warn", String(error)));
+    }, tidyingPeriodMs).unref();
   }
 
   /** The graph's folder, absolute and without links. */
@@ -294,6 +295,19 @@ export class DeviceSet {
     await this.#operation(() => retryDeferredDeletions(this.#parts));
   }
 
+  /** Unmounts what processes that died were reading for a moment. Happens by itself at opening, and every 30 s. */
+  async endAbandonedMounts(): Promise<void> {
+    const { context, mounted } = this.#parts;
+    if (this.#closed) return;
+    for (const id of markedForNow(context)) {
+      try {
+        await this.#operation(() => context.locks.device(id, () => mounted.endAbandoned(id)));
+      } catch (error) {
+        context.log("info", `device ${id} stays mounted: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  }
+
   /** Unmounts everything of this graph, whoever mounted it, and stops the pool; this object is closed too. */
   async shutdown(): Promise<void> {
     const { context, ids, mounted } = this.#parts;
@@ -315,6 +329,11 @@ export class DeviceSet {
     await mounted.abandon();
     this.#closed = true;
     context.locks.close();
+  }
+
+  async #tidyUp(): Promise<void> {
+    await this.retryDeletions();
+    await this.endAbandonedMounts();
   }
 
   async #snapshot(

@@ -46,7 +46,9 @@ export async function openDeviceSet(options: GraphOptions): Promise<DeviceSet> {
     if (toStore !== undefined) storeOptions(root, toStore);
     if (parts.deferred.list().length > 0) await parts.context.locks.operation(() => retryDeferredDeletions(parts));
     ensureMonitor(parts.context);
-    return new DeviceSet(parts);
+    const set = new DeviceSet(parts);
+    await set.endAbandonedMounts();
+    return set;
   } catch (error) {
     parts.context.locks.close();
     throw error;

@@ -23,7 +23,7 @@ export async function withMounted<T>(
   device: string,
   task: (root: TreeFolder) => Promise<T>,
 ): Promise<T> {
-  const path = await devices.get(device, { readOnly: true });
+  const path = await devices.get(device, { readOnly: true, forNow: true });
   try {
     const root = MountedFolder.top(path);
     try {

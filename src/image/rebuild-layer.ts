@@ -12,7 +12,7 @@ export async function* rebuildLayer(
   image: Pick<FoundImage, "id" | "reference">,
   layer: LayerRecord,
 ): AsyncGenerator<Buffer> {
-  const path = await devices.get(layer.device, { readOnly: true });
+  const path = await devices.get(layer.device, { readOnly: true, forNow: true });
   try {
     const root = MountedFolder.top(path);
     try {

@@ -64,3 +64,41 @@ test("what was left mounted is unmounted by itself, but not while somebody uses 
   assert.ok(!mounted());
   await set.unmountLeft("a");
 });
+
+test("what was mounted for a moment by a process that is gone is unmounted by who comes next", async (t) => {
+  const graph = testGraph(t);
+  if (graph === undefined) return;
+  const mounted = (): boolean => isMounted(join(graph.root, "mnt/a"));
+  const before = await graph.open();
+  await before.create("a");
+  await before.get("a", { readOnly: true, forNow: true });
+  const beside = await graph.open();
+  assert.ok(mounted(), "not under who is at it");
+  await before.close();
+  assert.ok(mounted());
+  await beside.get("a", { readOnly: true, forNow: true });
+  await beside.put("a");
+  assert.ok(!mounted(), "nor is it kept by who reads it next");
+
+  await beside.get("a", { readOnly: true, forNow: true });
+  await beside.close();
+  await graph.open();
+  assert.ok(!mounted());
+});
+
+test("what one reads for a moment, another may mount for longer", async (t) => {
+  const graph = testGraph(t);
+  if (graph === undefined) return;
+  const mounted = (): boolean => isMounted(join(graph.root, "mnt/a"));
+  const [one, other] = [await graph.open(), await graph.open()];
+  await one.create("a");
+  await one.get("a", { readOnly: true, forNow: true });
+  await other.get("a");
+  await other.close();
+  await one.put("a");
+  assert.ok(mounted(), "as the command has ended that mounted it, say");
+  await one.endAbandonedMounts();
+  assert.ok(mounted());
+  await one.unmountLeft("a");
+  assert.ok(!mounted());
+});

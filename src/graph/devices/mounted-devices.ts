@@ -10,6 +10,7 @@ import { growMounted, growUnmountedExt4, limitXfsRetries, requiredMountOptions }
 import { exportSocketOf } from "./exports.ts";
 import type { GraphContext } from "../graph-context.ts";
 import { GraphError } from "../graph-error.ts";
+import { forgetForNow, isForNow, markForNow } from "../files/for-now.ts";
 import { forgetLeftInPlace, isLeftInPlace, leaveInPlace } from "../files/left-in-place.ts";
 import { LingeringDevices } from "./lingering-devices.ts";
 import { mountArguments } from "../options/mount-options.ts";
@@ -33,6 +34,8 @@ export interface MountWish {
    * left as it was found.
    */
   takeOver?: boolean | undefined;
+  /** It is read for a moment: where this process dies meanwhile, whoever comes next unmounts it. */
+  forNow?: boolean | undefined;
 }
 
 /** Where it is known that there is little to read or write, another thread would cost more than it spares this one. */
@@ -83,14 +86,16 @@ export class MountedDevices {
     const rootfs = join(mountPointOf(this.#context, id), "rootfs");
     const use = this.#uses.get(id);
     const mounted = isDeviceMounted(this.#context, id);
+    const othersUse = mounted && this.#context.locks.hasOtherUsers(id);
+    const abandoned = mounted && use === undefined && !othersUse && isForNow(this.#context, id);
+    if (mounted && wish.forNow !== true) forgetForNow(this.#context, id);
     if (use !== undefined && mounted) {
       if (wish.readOnly !== true) await this.#makeWritable(id);
       if (wish.takeOver === true) this.#takeOver(id, use);
       use.count++;
       return rootfs;
     }
-    const kept =
-      mounted && wish.takeOver !== true && (this.#wasLeftMounted(id) || !this.#context.locks.hasOtherUsers(id));
+    const kept = mounted && !abandoned && wish.takeOver !== true && (this.#wasLeftMounted(id) || !othersUse);
     if (use === undefined) this.#context.locks.beginUse(id);
     try {
       if (!mounted) await this.#mountFresh(id, metadata, wish, rootfs);
@@ -100,6 +105,7 @@ export class MountedDevices {
       throw error;
     }
     if (kept) this.#context.locks.markKept(id);
+    else if (mounted && wish.takeOver === true) forgetLeftInPlace(this.#context, id);
     this.#uses.set(id, { count: (use?.count ?? 0) + 1, kept, since: mounted ? 0 : performance.now() });
     return rootfs;
   }
@@ -117,7 +123,7 @@ export class MountedDevices {
     }
     this.#context.locks.endUse(id);
     this.#uses.delete(id);
-    if (use.kept || this.#context.locks.hasOtherUsers(id)) return;
+    if (use.kept || this.#context.locks.hasOtherUsers(id) || isLeftInPlace(this.#context, id)) return;
     try {
       await this.unmount(id, performance.now() - use.since < momentMs ? "at once" : "on another thread");
     } catch (error) {
@@ -137,6 +143,13 @@ export class MountedDevices {
       throw new GraphError("EBUSY", `Cannot unmount device ${id}: it is being read or written. Let that finish`);
     }
     await this.#unmountLeftover(id);
+  }
+
+  /** Unmounts what was mounted for a moment's reading by a process that has died since. */
+  async endAbandoned(id: string): Promise<void> {
+    if (this.#uses.has(id) || this.#context.locks.hasOtherUsers(id) || !isForNow(this.#context, id)) return;
+    if (isDeviceMounted(this.#context, id)) await this.unmount(id);
+    else forgetForNow(this.#context, id);
   }
 
   /** Mounts for the time of a function, where nothing else has the device yet; grows the file system to the device's size. */
@@ -163,6 +176,7 @@ export class MountedDevices {
     const mountPoint = mountPointOf(this.#context, id);
     const mounted = await this.#unmountPatiently(id, mountPoint, pace);
     forgetLeftInPlace(this.#context, id);
+    forgetForNow(this.#context, id);
     try {
       rmdirSync(mountPoint);
     } catch (error) {
@@ -176,7 +190,7 @@ export class MountedDevices {
   async abandon(): Promise<void> {
     await this.#lingering.endAll();
     for (const id of this.#uses.keys()) {
-      if (isDeviceMounted(this.#context, id)) leaveInPlace(this.#context, id);
+      if (isDeviceMounted(this.#context, id) && !isForNow(this.#context, id)) leaveInPlace(this.#context, id);
       this.#context.locks.endUse(id);
     }
     this.#uses.clear();
@@ -195,9 +209,11 @@ export class MountedDevices {
     const lingered = this.#lingering.end(id) ? await activeDevice(this.#context, id, metadata) : undefined;
     const device = lingered ?? (await activateDevice(this.#context, id, metadata));
     try {
+      if (wish.forNow === true) markForNow(this.#context, id);
       const pace = isNew || lingered !== undefined ? "at once" : "on another thread";
       await this.#mount(id, device, type, wish, pace);
     } catch (error) {
+      forgetForNow(this.#context, id);
       const socket = exportSocketOf(this.#context, id);
       if (socket !== undefined && errorCode(error) === "EBUSY") {
         const why = `it is exported by NBD on '${socket}'. Detach it first (mica detach)`;
@@ -256,6 +272,7 @@ export class MountedDevices {
   #takeOver(id: string, use: Use): void {
     use.kept = false;
     this.#context.locks.unmarkKept(id);
+    forgetLeftInPlace(this.#context, id);
   }
 
   async #unmountLeftover(id: string): Promise<void> {
