@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { userspaceDeviceMapper } from "../src/device-mapper/userspace/userspace-device-mapper.ts";
 import { measureBlockDevices } from "./block-devices.ts";
+import { measureContainerd, snapshotters } from "./containerd/measure.ts";
 import { drivers } from "./docker/contenders.ts";
 import { measureDocker } from "./docker/measure.ts";
 import { measureGraph } from "./graph.ts";
@@ -10,6 +11,8 @@ import { measureImports } from "./import.ts";
 import { measureInKernel } from "./kernel/measure.ts";
 import { systems } from "./kernel/operations.ts";
 import { measureProcesses } from "./process.ts";
+import { ExportedPool } from "./stacks/exported-pool.ts";
+import { NbdPeer, nbdkitCow, qemuNbd } from "./stacks/nbd-peer.ts";
 import { Nbdkit } from "./stacks/nbdkit.ts";
 import { Qcow2 } from "./stacks/qcow2.ts";
 import { RawLoop } from "./stacks/raw-loop.ts";
@@ -18,8 +21,8 @@ import type { FioResult } from "./fio.ts";
 import { userModeLinuxRelease } from "../test/kernel/user-mode-linux.ts";
 import type { Stack } from "./stack.ts";
 
-type Section = "devices" | "graph" | "import" | "process" | "docker" | "kernel";
-const SECTIONS: readonly Section[] = ["devices", "graph", "import", "process", "docker", "kernel"];
+type Section = "devices" | "nbd" | "graph" | "import" | "process" | "docker" | "containerd" | "kernel";
+const SECTIONS: readonly Section[] = ["devices", "nbd", "graph", "import", "process", "docker", "containerd", "kernel"];
 
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
@@ -32,7 +35,7 @@ const sections = wanted.length === 0 ? SECTIONS : SECTIONS.filter((section) => w
 const dir = mkdtempSync(join(tmpdir(), "mica-bench-"));
 try {
   for (const section of sections)
-    await { devices, graph, import: imports, process: processes, docker, kernel }[section]();
+    await { devices, nbd, graph, import: imports, process: processes, docker, containerd, kernel }[section]();
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }
@@ -46,6 +49,19 @@ async function devices(): Promise<void> {
     new Qcow2(dir),
     new Nbdkit(dir),
   ];
+  await compare(stacks);
+}
+
+async function nbd(): Promise<void> {
+  heading("NBD exports (fio's nbd engine on a unix socket; medians of 3)");
+  const folder = join(dir, "nbd");
+  mkdirSync(folder);
+  const pool = await ThinPoolStack.open(userspaceDeviceMapper(), folder);
+  await compare([new ExportedPool(pool, folder), new NbdPeer(qemuNbd, folder), new NbdPeer(nbdkitCow, folder)]);
+}
+
+/** A table of all workloads on Mica, which is the first, and others. */
+async function compare(stacks: Stack[]): Promise<void> {
   line([
     "devices are",
     "workload",
@@ -109,6 +125,24 @@ async function docker(): Promise<void> {
   for (const { operation, milliseconds } of rows) {
     const ratios = drivers.slice(1).map((peer) => ratio(milliseconds.mica / milliseconds[peer]));
     line([operation, ...drivers.map((driver) => milliseconds[driver].toFixed(0)), ...ratios]);
+  }
+}
+
+async function containerd(): Promise<void> {
+  const { commands, calls } = await measureContainerd(dir, (text) => console.error(text));
+  heading("containerd 1.6 on Mica's snapshotter, against its own on files (medians, milliseconds)");
+  line(["operation", ...snapshotters, ...snapshotters.slice(1).map((peer) => `time, mica ÷ ${peer}`)]);
+  line(["---", ...snapshotters.flatMap(() => ["---:", "---:"]).slice(1)]);
+  for (const { operation, milliseconds } of commands) {
+    const ratios = snapshotters.slice(1).map((peer) => ratio(milliseconds.mica / milliseconds[peer]));
+    line([operation, ...snapshotters.map((name) => milliseconds[name].toFixed(0)), ...ratios]);
+  }
+  heading("The snapshotter's calls, by how many snapshots there are (medians, milliseconds)");
+  line(["snapshots", "Prepare", "Commit", "Remove", "all three a second"]);
+  line(["---:", "---:", "---:", "---:", "---:"]);
+  for (const { snapshots, prepare, commit, remove } of calls) {
+    const times = [prepare, commit, remove].map((milliseconds) => milliseconds.toFixed(2));
+    line([snapshots.toLocaleString("en"), ...times, (1000 / (prepare + commit + remove)).toFixed(0)]);
   }
 }
 
