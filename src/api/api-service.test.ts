@@ -31,8 +31,11 @@ function tarOf(api: ServedApi, bytes: number): string {
 
 /** Until it holds; a test's own time limit is the limit. */
 async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 600 && !(await holds()); tries++) await sleep(50);
-  assert.ok(await holds());
+  for (let tries = 0; tries < 600; tries++) {
+    if (await holds()) return;
+    await sleep(50);
+  }
+  assert.fail(`it never came to ${holds.toString()}`);
 }
 
 test("what cannot be read is refused by name, with a code and a status", async (t) => {
