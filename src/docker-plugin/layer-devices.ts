@@ -48,54 +48,62 @@ export class LayerDevices {
   /** Of those, the ones that were not written to since: what they were made from is what they hold. */
   readonly #untouched = new Map<string, Making>();
   /** Docker may not know that they were made. */
-  readonly #unanswered: Map<string, Making>;
+  readonly #unanswered = new Map<string, Making>();
+  /** The same of a process that died, perhaps before they were completed. */
+  readonly #begun: Map<string, Making>;
 
-  private constructor(parts: LayerDevicesParts, unanswered: Map<string, Making>) {
+  private constructor(parts: LayerDevicesParts, begun: Map<string, Making>) {
     this.#parts = parts;
-    this.#unanswered = unanswered;
+    this.#begun = begun;
   }
 
   /** Undoes first what a process that died in the middle left half done. */
   static async open(parts: LayerDevicesParts): Promise<LayerDevices> {
     const { devices, underWay, log } = parts;
-    const unanswered = new Map<string, Making>();
+    const begun = new Map<string, Making>();
     for (const [id, call] of underWay.all()) {
       try {
+        if (call.call === "create" && (await devices.exists(id))) {
+          begun.set(id, { parent: call.parent, sizeBytes: call.sizeBytes });
+          continue;
+        }
         if (call.call === "apply") await undoApply(devices, id, call);
-        else if (await devices.exists(id)) unanswered.set(id, { parent: call.parent, sizeBytes: call.sizeBytes });
         underWay.end(id);
       } catch (error) {
         log.error({ device: id, error }, "a layer that was being unpacked when the daemon died is still half there");
       }
     }
-    return new LayerDevices(parts, unanswered);
+    return new LayerDevices(parts, begun);
   }
 
   /** Makes a device, as a snapshot of its parent or of the base. Docker is to be told, and then `answered` called. */
   create(id: string, making: Making): Promise<void> {
-    const { devices, underWay } = this.#parts;
     return this.#queue.run(id, async () => {
-      const before = this.#unanswered.get(id);
-      const isRepeated = before?.parent === making.parent && before?.sizeBytes === making.sizeBytes;
-      if (before === undefined || !isRepeated || !(await devices.exists(id))) {
+      const { parent, sizeBytes } = making;
+      if (parent !== undefined) this.answered(parent);
+      const { devices, underWay } = this.#parts;
+      const isThere = sameMaking(this.#unanswered.get(id), making) && (await devices.exists(id));
+      if (!isThere) {
+        if (sameMaking(this.#begun.get(id), making)) await devices.remove(id);
         underWay.begin(id, { call: "create", ...making });
         try {
-          const { parent, sizeBytes } = making;
           await devices.create(id, parent, sizeBytes === undefined ? {} : { sizeBytes });
         } catch (error) {
           underWay.end(id);
           throw error;
         }
       }
+      this.#begun.delete(id);
+      this.#unanswered.set(id, making);
       this.#whole.add(id);
       this.#untouched.set(id, making);
-      this.#unanswered.set(id, making);
     });
   }
 
   /** Docker knows that a device was made. */
   answered(id: string): void {
-    if (this.#unanswered.delete(id)) this.#parts.underWay.end(id);
+    const known = [this.#unanswered.delete(id), this.#begun.delete(id)];
+    if (known.includes(true)) this.#parts.underWay.end(id);
   }
 
   /** No error for an unknown one. */
@@ -161,8 +169,13 @@ export class LayerDevices {
     const source = making === undefined ? randomBytes(32).toString("hex") : making.parent;
     const undo = { call: "apply", source, sourceIsCopy: making === undefined, sizeBytes } as const;
     underWay.begin(id, undo);
-    if (making === undefined) await devices.create(source!, id);
-    return undo;
+    try {
+      if (undo.sourceIsCopy) await devices.create(undo.source!, id);
+      return undo;
+    } catch (error) {
+      underWay.end(id);
+      throw error;
+    }
   }
 
   async #unpack(id: string, { tar, owners }: IncomingLayer): Promise<number> {
@@ -186,4 +199,8 @@ export class LayerDevices {
       log.error({ device: id, error }, "a layer that was not unpacked whole is still half there");
     }
   }
+}
+
+function sameMaking(before: Making | undefined, now: Making): boolean {
+  return before !== undefined && before.parent === now.parent && before.sizeBytes === now.sizeBytes;
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DeviceSet } from "../graph/device-set.ts";
+import { errorCode } from "../linux/system-error.ts";
 import type { CallUnderWay } from "./calls-under-way.ts";
 
 const removalAttempts = 100;
@@ -15,19 +16,26 @@ export async function undoApply(
   { source, sourceIsCopy, sizeBytes }: CallUnderWay & { call: "apply" },
 ): Promise<void> {
   if (sourceIsCopy && source !== undefined && !(await devices.exists(source))) return;
-  // Mounted still, if the process that unpacked is dead.
-  if ((await devices.device(id))?.mountPoint !== undefined) await devices.put(id);
   await removeNow(devices, id);
   await devices.create(id, source, { sizeBytes });
   if (sourceIsCopy && source !== undefined) await devices.remove(source);
 }
 
-/** Removes a device that is free in a moment, as what had it open has ended; its name is wanted again, so a deferred deletion will not do. */
+/**
+ * Removes a device, mounted perhaps by a process that is dead. It is free in a moment, as what had it open has ended; its name is wanted again, so
+ * a deferred deletion will not do.
+ */
 async function removeNow(devices: DeviceSet, id: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    await devices.remove(id);
-    if ((await devices.device(id)) === undefined) return;
+    const device = await devices.device(id);
+    if (device === undefined) return;
+    try {
+      if (device.mountPoint !== undefined) await devices.put(id);
+      await devices.remove(id);
+    } catch (error) {
+      if (errorCode(error) !== "EBUSY" || attempt >= removalAttempts) throw error;
+    }
     if (attempt >= removalAttempts) throw new Error(`Cannot make device ${id} anew: it is still in use`);
-    await sleep(removalPauseMs);
+    if (attempt > 1) await sleep(removalPauseMs);
   }
 }
