@@ -76,7 +76,7 @@ export const madePools: readonly MadePool[] = [
         for (let id = 2; id <= 10_001; id += 50) insertRun(metadata, id, id % 90, 2);
       }),
   },
-  ...[11, 12, 13].map((seed) => ({
+  ...[11, 12].map((seed) => ({
     name: `random sharing (seed ${seed})`,
     make: (path: string) => makePool(path, 4000, 100_000, (metadata) => shareAtRandom(metadata, seed)),
   })),

@@ -1,8 +1,6 @@
-import { entryCount, keyAt, valueAt } from "../persistent-data/btree-node.ts";
 import { MetadataError } from "../persistent-data/metadata-error.ts";
-import { mappedBlock, mappedTime } from "../thin/block-time.ts";
 import type { DeviceDetails } from "../thin/device-record.ts";
-import { mappingWords } from "../thin/metadata-trees.ts";
+import { MappingRuns } from "./mapping-runs.ts";
 import { type PoolReader } from "./pool-reader.ts";
 
 /** What a dump tells of the pool itself. */
@@ -43,7 +41,10 @@ export function dump(reader: PoolReader, sink: PoolSink, options: DumpOptions = 
   const { devices } = options;
   const details = reader.details();
   sink.beginPool({ ...describe(reader), ...options.description });
-  const runs = new MappingRuns(sink);
+  const runs = new MappingRuns(
+    (virtualBlock, dataBlock, time, length) => sink.map(virtualBlock, dataBlock, time, length),
+    "same time",
+  );
   for (const [id, root] of reader.mappingRoots()) {
     if (devices !== undefined && devices.size > 0 && !devices.has(id)) continue;
     const device = details.get(id);
@@ -79,47 +80,4 @@ function refuseStray(id: number, { onStray }: DumpOptions): void {
     throw new MetadataError("EILSEQ", `Cannot dump the metadata: ${problem}. Run thin_check and thin_repair.`);
   }
   onStray(problem);
-}
-
-/** Joins mappings whose blocks follow one another, of the same time, over the leaves of a tree. */
-export class MappingRuns {
-  readonly #sink: Pick<PoolSink, "map">;
-  #virtualBlock = 0;
-  #dataBlock = 0;
-  #time = 0;
-  #length = 0;
-
-  constructor(sink: Pick<PoolSink, "map">) {
-    this.#sink = sink;
-  }
-
-  /** Adds a leaf's mappings. */
-  add(words: Uint32Array): void {
-    const count = entryCount(words);
-    for (let entry = 0, at = valueAt(words, 0); entry < count; entry++, at += mappingWords) {
-      const virtualBlock = keyAt(words, entry);
-      const dataBlock = mappedBlock(words[at], words[at + 1]);
-      const time = mappedTime(words[at]);
-      if (
-        virtualBlock === this.#virtualBlock + this.#length &&
-        dataBlock === this.#dataBlock + this.#length &&
-        time === this.#time &&
-        this.#length > 0
-      ) {
-        this.#length++;
-        continue;
-      }
-      this.end();
-      this.#virtualBlock = virtualBlock;
-      this.#dataBlock = dataBlock;
-      this.#time = time;
-      this.#length = 1;
-    }
-  }
-
-  /** Tells what is left. */
-  end(): void {
-    if (this.#length > 0) this.#sink.map(this.#virtualBlock, this.#dataBlock, this.#time, this.#length);
-    this.#length = 0;
-  }
 }

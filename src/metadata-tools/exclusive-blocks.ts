@@ -13,23 +13,36 @@ const PAGE = 1 << 16;
  * that devices share once or twice. Takes four bytes a data block, where any near it is mapped.
  */
 export function exclusiveBlocks(view: MetadataView): Map<number, number> {
-  const walk = new OwnerWalk(view);
   const ids = [...view.details()].map(({ id }) => id);
+  const roots = new Map(ids.map((id) => [id, view.mappingRootOf(id)]));
+  return exclusiveBlocksBelow(roots, (node) => view.trees.mappings.node(node).words);
+}
+
+/**
+ * As `exclusiveBlocks`, of devices given by the roots of their mapping trees.
+ * @param readNode gives a node's words, which are not read any more when it is called again
+ */
+export function exclusiveBlocksBelow(
+  roots: ReadonlyMap<number, number>,
+  readNode: (node: number) => Uint32Array,
+): Map<number, number> {
+  const walk = new OwnerWalk(readNode);
   // Owners are numbered from 1: a device's id may be 0.
-  ids.forEach((id, index) => walk.visit(view.mappingRootOf(id), index + 1));
-  const counts = walk.count(ids.length);
-  return new Map(ids.map((id, index) => [id, counts[index + 1]]));
+  let owner = 0;
+  for (const root of roots.values()) walk.visit(root, ++owner);
+  const counts = walk.count(owner);
+  return new Map([...roots.keys()].map((id, index) => [id, counts[index + 1]]));
 }
 
 class OwnerWalk {
-  readonly #view: MetadataView;
+  readonly #readNode: (node: number) => Uint32Array;
   /** Node → its owner, or SHARED. */
   readonly #nodes = new Map<number, number>();
   /** Page → for each data block its owner plus 1, 1 where it is shared, 0 where nobody has it. */
   readonly #pages = new Map<number, Uint32Array>();
 
-  constructor(view: MetadataView) {
-    this.#view = view;
+  constructor(readNode: (node: number) => Uint32Array) {
+    this.#readNode = readNode;
   }
 
   /** Gives a node and all below it an owner, or makes it shared where it has another. */
@@ -38,8 +51,7 @@ class OwnerWalk {
     if (known === SHARED || known === owner) return;
     const owned = known === undefined ? owner : SHARED;
     this.#nodes.set(node, owned);
-    const { mappings } = this.#view.trees;
-    const { words } = mappings.node(node);
+    const words = this.#readNode(node);
     const count = entryCount(words);
     if (isLeaf(words)) {
       for (let at = valueAt(words, 0), end = valueAt(words, count); at < end; at += mappingWords) {

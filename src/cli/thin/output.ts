@@ -1,5 +1,6 @@
 import { writeSync } from "node:fs";
 import { errorCode } from "../../linux/system-error.ts";
+import { TextWriter } from "../../metadata-tools/text-writer.ts";
 
 const standardOutput = 1;
 const standardError = 2;
@@ -25,4 +26,9 @@ export function printText(text: string): void {
 /** Writes text to standard error. */
 export function printError(text: string): void {
   writeAll(standardError, Buffer.from(text));
+}
+
+/** Gathers text for standard output, of which there may be much. */
+export function standardOutputWriter(): TextWriter {
+  return new TextWriter((bytes) => writeAll(standardOutput, bytes));
 }

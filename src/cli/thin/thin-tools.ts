@@ -4,8 +4,12 @@ import type { ThinTool } from "./thin-tool.ts";
 /** The tools by name; each is loaded when it is called. */
 export const thinTools: Readonly<Record<string, () => Promise<{ tool: ThinTool }>>> = {
   thin_check: () => import("./tools/thin-check.ts"),
+  thin_delta: () => import("./tools/thin-delta.ts"),
   thin_dump: () => import("./tools/thin-dump.ts"),
+  thin_ls: () => import("./tools/thin-ls.ts"),
+  thin_metadata_size: () => import("./tools/thin-metadata-size.ts"),
   thin_restore: () => import("./tools/thin-restore.ts"),
+  thin_rmap: () => import("./tools/thin-rmap.ts"),
 };
 
 /** A tool that is called, and what follows its name. */

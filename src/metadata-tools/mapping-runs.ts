@@ -1,0 +1,52 @@
+import { entryCount, keyAt, valueAt } from "../persistent-data/btree-node.ts";
+import { mappedBlock, mappedTime } from "../thin/block-time.ts";
+import { mappingWords } from "../thin/metadata-trees.ts";
+
+/** Told a run of mappings: `length` blocks from `virtualBlock` on are mapped to as many from `dataBlock` on. */
+export type OnRun = (virtualBlock: number, dataBlock: number, time: number, length: number) => void;
+
+/** Joins mappings whose blocks follow one another, over the leaves of a tree. */
+export class MappingRuns {
+  readonly #onRun: OnRun;
+  readonly #anyTime: boolean;
+  #virtualBlock = 0;
+  #dataBlock = 0;
+  #time = 0;
+  #length = 0;
+
+  /** @param joined which are joined: those that were made at the same time, or all */
+  constructor(onRun: OnRun, joined: "same time" | "any time") {
+    this.#onRun = onRun;
+    this.#anyTime = joined === "any time";
+  }
+
+  /** Adds a leaf's mappings. */
+  add(words: Uint32Array): void {
+    const count = entryCount(words);
+    for (let entry = 0, at = valueAt(words, 0); entry < count; entry++, at += mappingWords) {
+      const virtualBlock = keyAt(words, entry);
+      const dataBlock = mappedBlock(words[at], words[at + 1]);
+      const time = mappedTime(words[at]);
+      if (
+        virtualBlock === this.#virtualBlock + this.#length &&
+        dataBlock === this.#dataBlock + this.#length &&
+        (time === this.#time || this.#anyTime) &&
+        this.#length > 0
+      ) {
+        this.#length++;
+        continue;
+      }
+      this.end();
+      this.#virtualBlock = virtualBlock;
+      this.#dataBlock = dataBlock;
+      this.#time = time;
+      this.#length = 1;
+    }
+  }
+
+  /** Tells what is left. */
+  end(): void {
+    if (this.#length > 0) this.#onRun(this.#virtualBlock, this.#dataBlock, this.#time, this.#length);
+    this.#length = 0;
+  }
+}
