@@ -116,21 +116,6 @@ test("a user namespace's root owns the root file system, and may go there", asyn
   await client.ok("Put", { ID: "mapped" });
 });
 
-const withSelinux = existsSync("/sys/fs/selinux/enforce") ? "this kernel has SELinux, and may know the label" : false;
-
-test("a label reaches the kernel, which refuses it where it has no SELinux", { skip: withSelinux }, async (t) => {
-  const plugin = await testPlugin(t);
-  if (plugin === undefined) return;
-  const { client, devices } = plugin;
-  await client.ok("Create", { ID: "labelled" });
-  const label = "system_u:object_r:container_file_t:s0:c1,c2";
-  const { message } = await client.refused("Get", { ID: "labelled", MountLabel: label });
-  assert.match(message, /Cannot mount '.*' on '.*labelled': invalid argument/);
-  assert.equal((await devices.device("labelled"))?.blockDevice, undefined, "nothing stays active");
-  await client.ok("Get", { ID: "labelled", MountLabel: "" });
-  await client.ok("Put", { ID: "labelled" });
-});
-
 test("the socket is root's alone, nothing of the plugin is anybody else's, and a second one is refused", async (t) => {
   const plugin = await testPlugin(t);
   if (plugin === undefined) return;
