@@ -25,16 +25,20 @@ export interface FioResult {
   readonly bytesPerSecond: number;
 }
 
-/** Runs `workload` with libaio and direct I/O on `device`, of which the first `span` bytes (fio's size) are used. */
+/**
+ * Runs `workload` on `device`, of which the first `span` bytes (fio's size) are used: a block device, with libaio and direct I/O, or the address of an
+ * NBD export.
+ */
 export async function fio(device: string, span: string, workload: Workload): Promise<FioResult> {
   const options = [
     "--name=row",
-    `--filename=${device}`,
+    ...(device.startsWith("nbd")
+      ? ["--ioengine=nbd", `--uri=${device}`]
+      : ["--ioengine=libaio", `--filename=${device}`]),
     `--size=${span}`,
     `--rw=${workload.rw}`,
     `--bs=${workload.bs}`,
     `--iodepth=${workload.depth}`,
-    "--ioengine=libaio",
     "--direct=1",
     "--randrepeat=1",
     "--allow_mounted_write=0",

@@ -1,4 +1,4 @@
-/** A way to get a Linux block device: what the rows of the block-device table are measured on. */
+/** A way to get a block device, or one by NBD: what the rows of the block-device tables are measured on. */
 export interface Stack {
   /** Column heading. */
   readonly name: string;
@@ -14,7 +14,7 @@ export interface Stack {
 
 /** One device of a stack. */
 export interface StackDevice {
-  /** Block device path. */
+  /** Block device path, or an NBD export's address. */
   readonly path: string;
   /** Detaches and deletes it. */
   close(): Promise<void>;
