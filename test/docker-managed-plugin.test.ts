@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
@@ -10,7 +10,6 @@ import { build, contents, threeLayers, writeBuildContext } from "./docker-image.
 import { missingForDockerOnMica } from "./docker-on-mica.ts";
 import { leftoversIn, removeLeftovers } from "./leftovers.ts";
 
-const withMica = { driver: "mica" };
 // `sleep` as a container's first process heeds no other signal: Docker would wait for ten seconds.
 const quickStop = ["--stop-signal", "KILL"];
 const smallPool = ["dm.basesize=256M", "dm.loopdatasize=2G", "dm.loopmetadatasize=32M"];
@@ -20,17 +19,22 @@ suite("Mica as a managed plugin", { timeout: 300_000 }, () => {
     const missing = missingForDockerOnMica();
     if (missing !== undefined) return t.skip(missing);
     const { folder, engine } = scratchEngine(t);
-    const plugin = join(folder, "plugin");
+    const [plugin, state] = [join(folder, "plugin"), join(folder, "state")];
+    mkdirSync(state);
     const built = await run(packageFile("packaging/docker-plugin/build.sh"), ["--host", plugin]);
     assert.equal(built.status, 0, built.stderr);
     await engine.start();
-    await engine.ok("plugin", "create", "mica", plugin);
-    await engine.ok("plugin", "set", "mica", `args=${smallPool.map((option) => `--storage-opt ${option}`).join(" ")}`);
-    await engine.ok("plugin", "enable", "mica");
+    const install = async (): Promise<void> => {
+      await engine.ok("plugin", "create", "mica", plugin);
+      const options = smallPool.map((option) => `--storage-opt ${option}`).join(" ");
+      await engine.ok("plugin", "set", "mica", `state.source=${state}`, `args=${options}`);
+      await engine.ok("plugin", "enable", "--timeout", "0", "mica");
+    };
+    await install();
     await engine.stop();
 
     await t.test("containers run on it, and a killed daemon is started again under them", async () => {
-      await engine.start(withMica);
+      await engine.start({ driver: "mica" });
       assert.equal(await engine.ok("info", "--format", "{{.Driver}}"), "mica");
       await build(engine, writeBuildContext(join(folder, "context"), threeLayers), "three");
       await engine.ok("run", "--detach", ...quickStop, "--network", "none", "--name", "box", "three", "sleep", "1000");
@@ -64,21 +68,37 @@ suite("Mica as a managed plugin", { timeout: 300_000 }, () => {
       await engine.start({ driver: "mica", options: ["--live-restore"] });
       assert.equal(daemonPid(engine), daemon);
       assert.equal(await contents(engine, "box"), before);
-      await engine.ok("rm", "--force", "box");
-      await engine.ok("rmi", "three");
     });
 
-    await t.test("it is removed with all that was on it", async () => {
-      await engine.stop();
-      await engine.start();
+    await t.test("removed and installed anew, as for an upgrade, it has all images and containers", async () => {
+      const before = await contents(engine, "box");
+      await engine.ok("stop", "box");
+      await replaceDriver(engine, "vfs");
       await engine.ok("plugin", "disable", "mica");
       await engine.ok("plugin", "rm", "mica");
-      assert.equal(await engine.ok("plugin", "ls", "--quiet"), "");
+      assert.deepEqual(leftoversIn(state), []);
+      await install();
+      await replaceDriver(engine, "mica");
+      await engine.ok("start", "box");
+      assert.equal(await contents(engine, "box"), before);
+    });
+
+    await t.test("it goes without a trace but for its folder", async () => {
+      await engine.ok("rm", "--force", "box");
+      await replaceDriver(engine, "vfs");
+      await engine.ok("plugin", "disable", "mica");
+      await engine.ok("plugin", "rm", "mica");
+      assert.deepEqual(readdirSync(state).sort(), ["graph", "run"]);
       await engine.remove();
       assert.deepEqual(leftoversIn(folder), []);
     });
   });
 });
+
+async function replaceDriver(engine: DockerEngine, driver: string): Promise<void> {
+  await engine.stop();
+  await engine.start({ driver });
+}
 
 /** An engine with a driver of Docker's own, that is gone after the test with all of its plugins. */
 function scratchEngine(t: TestContext): { folder: string; engine: DockerEngine } {

@@ -34,7 +34,7 @@ from_host() {
   local program libraries entry
   # A merged /usr, as Debian has it: whichever path a program asks for, it is there.
   for entry in bin sbin lib lib64; do mkdir -p "$rootfs/usr/$entry" && ln -s "usr/$entry" "$rootfs/$entry"; done
-  for program in env node sh rm sleep sync mkdir find mkfs.ext4 tune2fs resize2fs e2fsck debugfs mkfs.xfs xfs_growfs thin_check; do
+  for program in env node sh rm sleep sync mkdir mount umount grep find mkfs.ext4 tune2fs resize2fs e2fsck debugfs mkfs.xfs xfs_growfs thin_check; do
     take_binary "$(PATH=$PATH:/usr/sbin:/sbin command -v "$program")"
   done
   libraries=/usr/lib/$(uname -m)-linux-gnu
@@ -74,6 +74,6 @@ case $1 in
   --host) from_host ;;
   --image) from_image "$2" ;;
 esac
-mkdir -p "$rootfs"/{dev,proc,sys,run/docker/plugins,tmp,var/lib/mica}
+mkdir -p "$rootfs"/{dev,proc,sys,state,run/docker/plugins,tmp,var/lib/mica}
 install -m 755 "$here/init" "$rootfs/init"
 install -m 644 "$here/config.json" "$folder/config.json"
