@@ -15,6 +15,15 @@ export const text = v.pipe(
 /** An absolute path on the daemon's machine. */
 export const path = v.pipe(text, v.startsWith("/", "it has to be an absolute path"));
 
+/** A place on the daemon's machine: an absolute path, or a form before one, "oci:/srv/layout:2.0". */
+export const place = v.pipe(
+  text,
+  v.regex(
+    /^(?:(?:oci|oci-archive|docker-archive):)?\//,
+    "it has to be an absolute path, or oci:, oci-archive: or docker-archive: before one",
+  ),
+);
+
 /** A number of bytes, or a size as in "20G". */
 export const size = v.union([bytes(), sizeText(parseSize)], 'it has to be a number of bytes or a size, such as "20G"');
 

@@ -41,11 +41,20 @@ export class RemoteStore implements StoreAccess {
     return this.#api.json("GET", containerPath(nameOrId));
   }
 
-  /** @param source a path on the daemon's machine, or "-" for standard input */
-  import(name: string, source: string, options: ImportOptions = {}): Promise<{ id: string }> {
+  /** @param source a path on the daemon's machine, also with a form, "-" for standard input, or docker:// and a name */
+  async import(name: string, source: string, options: ImportOptions = {}): Promise<{ id: string }> {
     const { platform, stdin, signal, progress } = options;
+    const [{ absoluteForm, parseImageForm }, { withoutDownloads }] = await Promise.all([
+      import("../image/image-form.ts"),
+      import("../image/import-progress.ts"),
+    ]);
+    const form = parseImageForm(source, "import");
+    if (form?.kind === "docker") {
+      const { id } = await this.pull(form.reference, { ...options, name, progress: withoutDownloads(progress) });
+      return { id };
+    }
     if (source !== "-") {
-      const body = { name, path: resolve(source), platform };
+      const body = { name, path: form === undefined ? resolve(source) : absoluteForm(form), platform };
       return this.#api.json("POST", "/v1/images/import", { body, signal, progress });
     }
     const query = new URLSearchParams({ name, ...(platform !== undefined && { platform }) });
@@ -55,13 +64,13 @@ export class RemoteStore implements StoreAccess {
 
   async pull(reference: string, options: PullOptions = {}): Promise<PulledImage> {
     const { name, platform, signal, progress } = options;
-    const body = { reference, name, platform, ...(await registryFields(reference, options)) };
+    const body = { reference, name, platform, ...(await registryFields(reference, "pull", options)) };
     return this.#api.json("POST", "/v1/images/pull", { body, signal, progress });
   }
 
   async push(image: string, reference?: string, options: PushOptions = {}): Promise<PushedImage> {
     const { format, signal, progress } = options;
-    const body = { reference, format, ...(await registryFields(reference ?? image, options)) };
+    const body = { reference, format, ...(await registryFields(reference ?? image, "push to", options)) };
     return this.#api.json("POST", `${imagePath(image)}/push`, { body, signal, progress });
   }
 
@@ -90,6 +99,12 @@ export class RemoteStore implements StoreAccess {
   }
 
   async save(image: string, target: string | Writable, { signal }: LongOptions = {}): Promise<void> {
+    const { absoluteForm, saveForm } = await import("../image/image-form.ts");
+    const form = typeof target === "string" ? saveForm(target) : undefined;
+    if (form !== undefined) {
+      await this.#api.json("POST", `${imagePath(image)}/save`, { body: { path: absoluteForm(form) }, signal });
+      return;
+    }
     const { writeWhole } = await import("../image/write-whole.ts");
     await writeWhole(target, (writable) => this.#api.stream(`${imagePath(image)}/archive`, writable, { signal }));
   }
@@ -122,13 +137,15 @@ function containerPath(nameOrId: string): string {
 /** What the daemon has to be told of a registry: its user is not this process's, and has other credentials. */
 async function registryFields(
   reference: string,
+  doing: "pull" | "push to",
   { insecure, credentials, registries }: RegistryOptions,
 ): Promise<object> {
-  const [{ findDockerCredentials }, { locationOf, parseReference }] = await Promise.all([
+  const [{ findDockerCredentials }, { locationOf, parseReference }, { registryReference }] = await Promise.all([
     import("../registry/credentials/docker-credentials.ts"),
     import("../image/reference.ts"),
+    import("../image/image-form.ts"),
   ]);
-  const { registry } = locationOf(parseReference(reference));
+  const { registry } = locationOf(parseReference(registryReference(reference, doing)));
   const found = await (credentials ?? findDockerCredentials())(registry);
   return { insecure, registries, ...(found !== undefined && { credentials: { [registry]: found } }) };
 }

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { StoreError } from "./store-error.ts";
 
 /** Where an image is, in skopeo's words. */
@@ -40,10 +41,25 @@ export function parseImageForm(text: string, doing: string): ImageForm | undefin
   return { kind: kind as FileForm["kind"], path, name: match.at(3) };
 }
 
-/** What `pull` and `push` take: a name, or docker:// and a name. @param elsewhere the command that is for files */
-export function registryReference(text: string, doing: string, elsewhere: string): string {
+/** Writes a form whose path is absolute, so that it means the same wherever it is read. */
+export function absoluteForm({ kind, path, name }: FileForm): string {
+  return `${kind}:${resolve(path)}${name === undefined ? "" : `:${name}`}`;
+}
+
+/** What `save` takes: a path, or a form of files. @returns undefined for a path alone */
+export function saveForm(target: string): FileForm | undefined {
+  const form = parseImageForm(target, "save to");
+  if (form?.kind !== "docker") return form;
+  throw new StoreError("invalid", `Cannot save to '${target}': it is a registry's. \`mica push\` is for those`);
+}
+
+/** What `pull` and `push` take: a name, or docker:// and a name. */
+export function registryReference(text: string, doing: "pull" | "push to"): string {
   const form = parseImageForm(text, doing);
   if (form === undefined) return text;
   if (form.kind === "docker") return form.reference;
-  throw new StoreError("invalid", `Cannot ${doing} '${text}': it names files. \`mica ${elsewhere}\` is for those`);
+  throw new StoreError(
+    "invalid",
+    `Cannot ${doing} '${text}': it names files. \`mica ${doing === "pull" ? "import" : "save"}\` is for those`,
+  );
 }

@@ -12,7 +12,7 @@ import type { PulledImage, PullOptions } from "./types.ts";
 /** Brings an image in from a registry. Layers that are there already are not downloaded; the others are unpacked while they come. */
 export async function pullImage(context: ImageContext, name: string, options: PullOptions): Promise<PulledImage> {
   const { files, locks } = context;
-  const reference = parseReference(registryReference(name, "pull", "import"));
+  const reference = parseReference(registryReference(name, "pull"));
   const local = options.name === undefined ? withoutBoth(reference) : parseReference(options.name);
   const { registry, path } = locationOf(reference);
   const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);

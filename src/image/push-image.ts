@@ -44,7 +44,7 @@ export async function pushImage(
 }
 
 function targetReference({ reference, id }: FoundImage, to: string | undefined): ImageReference {
-  const name = to === undefined ? reference : registryReference(to, "push to", "save");
+  const name = to === undefined ? reference : registryReference(to, "push to");
   if (name === undefined) {
     throw new StoreError("invalid", `Cannot push image ${id} by its ID alone: say where, such as host:5000/team/app:1`);
   }

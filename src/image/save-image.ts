@@ -1,4 +1,3 @@
-import { createWriteStream, renameSync, rmSync } from "node:fs";
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { formatTarHeader, TAR_END, tarPadding } from "../layer/format-tar-header.ts";
@@ -14,12 +13,12 @@ import {
 import type { Digest } from "./digest.ts";
 import { findImage, layersOf, type FoundImage } from "./find-image.ts";
 import type { ImageContext } from "./image-context.ts";
-import { parseImageForm, type FileForm } from "./image-form.ts";
+import { saveForm, type FileForm } from "./image-form.ts";
 import { rebuildLayer } from "./rebuild-layer.ts";
 import type { LayerRecord } from "./records.ts";
 import { parseReference } from "./reference.ts";
-import { StoreError } from "./store-error.ts";
 import type { LongOptions } from "./types.ts";
+import { writeWhole } from "./write-whole.ts";
 
 /** An image that is to be saved: what is told of it, and what its layers are read from. */
 export interface SavedImage {
@@ -44,7 +43,7 @@ export async function saveImage(
   target: string | Writable,
   options: LongOptions,
 ): Promise<void> {
-  const form = typeof target === "string" ? fileForm(target) : undefined;
+  const form = typeof target === "string" ? saveForm(target) : undefined;
   const image = describe(context, nameOrId, form);
   if (form?.kind === "oci") {
     const { saveLayout } = await import("./save-layout.ts");
@@ -52,22 +51,7 @@ export async function saveImage(
   }
   const archive = Readable.from(archiveOf(context, image), { objectMode: false });
   const signal = options.signal === undefined ? {} : { signal: options.signal };
-  if (typeof target !== "string") return pipeline(archive, target, signal);
-  const path = form?.path ?? target;
-  const partial = `${path}.partial-${process.pid}`;
-  try {
-    await pipeline(archive, createWriteStream(partial, { flush: true, flags: "wx" }), signal);
-    renameSync(partial, path);
-  } catch (error) {
-    rmSync(partial, { force: true });
-    throw error;
-  }
-}
-
-function fileForm(target: string): FileForm | undefined {
-  const form = parseImageForm(target, "save to");
-  if (form?.kind !== "docker") return form;
-  throw new StoreError("invalid", `Cannot save to '${target}': it is a registry's. \`mica push\` is for those`);
+  await writeWhole(form?.path ?? target, (writable) => pipeline(archive, writable, signal));
 }
 
 function describe(context: ImageContext, nameOrId: string, form: FileForm | undefined): SavedImage {

@@ -1,14 +1,4 @@
-import {
-  createWriteStream,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { syncFolder } from "../graph/files/json-file.ts";
@@ -20,6 +10,7 @@ import type { SavedImage } from "./save-image.ts";
 import { indexSchema } from "./source/manifest.ts";
 import { StoreError } from "./store-error.ts";
 import type { LongOptions } from "./types.ts";
+import { writeWhole } from "./write-whole.ts";
 
 /**
  * Writes an image into a folder that is an OCI image layout, or becomes one: its blobs first, and last the index, in which it takes the
@@ -50,7 +41,7 @@ export async function saveLayout(
     const added = indexEntries(image.archived, image.naming);
     const names = new Set(added.map(nameOf));
     const kept = before.filter((entry) => !names.has(nameOf(entry)));
-    writing.replace("index.json", indexOf([...kept, ...added]));
+    await writing.replace("index.json", indexOf([...kept, ...added]));
   } catch (error) {
     writing.undo();
     throw error;
@@ -99,24 +90,15 @@ class LayoutFiles {
   ): Promise<void> {
     const path = join(this.#folder, name);
     if (statSync(path, { throwIfNoEntry: false })?.size === sizeBytes) return;
-    const partial = `${path}.partial-${process.pid}`;
-    this.#made.push(partial);
-    await pipeline(
-      content,
-      createWriteStream(partial, { flush: true, flags: "wx" }),
-      signal === undefined ? {} : { signal },
-    );
-    renameSync(partial, path);
+    const options = signal === undefined ? {} : { signal };
+    await writeWhole(path, (writable) => pipeline(content, writable, options));
     this.#made.push(path);
   }
 
   /** In place of what was there, if anything. */
-  replace(name: string, bytes: Buffer): void {
+  async replace(name: string, bytes: Buffer): Promise<void> {
     syncFolder(join(this.#folder, "blobs", "sha256"));
-    const partial = join(this.#folder, `${name}.partial-${process.pid}`);
-    this.#made.push(partial);
-    writeFileSync(partial, bytes, { flush: true, flag: "wx" });
-    renameSync(partial, join(this.#folder, name));
+    await writeWhole(join(this.#folder, name), (writable) => pipeline([bytes], writable));
     syncFolder(this.#folder);
   }
 

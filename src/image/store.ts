@@ -19,7 +19,6 @@ import type {
   LongOptions,
   PulledImage,
   PullOptions,
-  PullProgress,
   PushedImage,
   PushOptions,
   TreeNode,
@@ -75,17 +74,17 @@ export class Store {
    *   that; or `docker://` and a name, which is pulled
    */
   async import(name: string, source: string, options: ImportOptions = {}): Promise<{ id: string }> {
-    const [{ importImage }, { parseImageForm }] = await Promise.all([
+    const [{ importImage }, { parseImageForm }, { withoutDownloads }] = await Promise.all([
       import("./import-image.ts"),
       import("./image-form.ts"),
+      import("./import-progress.ts"),
     ]);
     const form = parseImageForm(source, "import");
     if (form?.kind !== "docker") {
       return this.#making(() => importImage(this.#context, name, form ?? source, options));
     }
     const { progress, ...rest } = options;
-    const shown = progress && ((event: PullProgress) => event.kind !== "download" && progress(event));
-    const { id } = await this.pull(form.reference, { ...rest, name, progress: shown });
+    const { id } = await this.pull(form.reference, { ...rest, name, progress: withoutDownloads(progress) });
     return { id };
   }
 

@@ -3,9 +3,9 @@ import { registriesSchema } from "../../graph/options/registries-table.ts";
 import { findDockerCredentials } from "../../registry/credentials/docker-credentials.ts";
 import type { FindCredentials } from "../../registry/credentials/credentials.ts";
 import { json, read, tar, upload, type Call, type Route } from "../call.ts";
-import { flag, path as absolutePath, text } from "../fields.ts";
+import { flag, place, text } from "../fields.ts";
 
-const importBody = v.strictObject({ name: text, path: absolutePath, platform: v.exactOptional(text) });
+const importBody = v.strictObject({ name: text, path: place, platform: v.exactOptional(text) });
 const uploadQuery = v.strictObject({ name: text, platform: v.exactOptional(text) });
 
 const credentials = v.union(
@@ -31,6 +31,8 @@ const pushBody = v.strictObject({
   ...registryFields,
 });
 
+const saveBody = v.strictObject({ path: place });
+
 const images = "/v1/images";
 const image = `${images}/:image`;
 
@@ -55,6 +57,11 @@ export const imageRoutes: Route[] = [
     const { reference, credentials: given, ...rest } = read(pushBody, "body", call.body);
     const options = { ...rest, credentials: knowing(given), signal: call.signal, progress };
     return store.push(nameOf(call), reference, options);
+  }),
+  json("POST", `${image}/save`, async ({ store }, call) => {
+    const { path } = read(saveBody, "body", call.body);
+    await store.save(nameOf(call), path, { signal: call.signal });
+    return { path };
   }),
   tar(`${image}/archive`, ({ store }, call, target) => store.save(nameOf(call), target, { signal: call.signal })),
 ];
