@@ -1,6 +1,7 @@
 import { request } from "node:http";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
+import { errorCode } from "../../src/linux/system-error.ts";
 
 /** What came back. */
 export interface Answer {
@@ -11,7 +12,10 @@ export interface Answer {
 /** A request that is not answered within this is one that never would be. */
 const answerMs = 60_000;
 
-/** Sends one request to a unix socket. @throws Error when no whole answer comes */
+/** What a client sees whose request was refused before all of it was sent. */
+const hungUp = new Set(["EPIPE", "ECONNRESET"]);
+
+/** Sends one request to a unix socket. Status 0 where the server hung up. @throws Error when no whole answer comes */
 export function send(
   socketPath: string,
   path: string,
@@ -37,7 +41,10 @@ export function send(
         text(response).then((answer) => resolve({ status: response.statusCode ?? 0, body: answer }), reject);
       },
     );
-    asked.once("error", reject);
+    asked.once("error", (error) => {
+      if (hungUp.has(errorCode(error) ?? "")) resolve({ status: 0, body: "" });
+      else reject(error);
+    });
     asked.end(body);
   });
 }
