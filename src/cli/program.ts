@@ -4,6 +4,7 @@ import type { CommandEntry } from "./command-list.ts";
 import { applyConfiguration, defaultConfigFile } from "./configuration.ts";
 import { packageVersion } from "../linux/package-root.ts";
 import { defaultRoot } from "./settings.ts";
+import { thinTools } from "./thin/thin-tools.ts";
 
 const firstSteps = `
 First steps (as root):
@@ -16,6 +17,14 @@ First steps (as root):
 
 \`mica COMMAND --help\` explains a command, with examples. \`man mica\` has it all.
 Exit status: 0 done, 1 failed, 2 wrong usage.`;
+
+/** They have their own way with arguments, so they are no commands among the others. */
+const thinToolsHelp = `
+The tools of thin-provisioning-tools (see \`mica thin_check --help\`):
+  ${Object.keys(thinTools)
+    .join(" ")
+    .replace(/(.{1,100})(?: |$)/g, "$1\n  ")
+    .trimEnd()}`;
 
 /** Builds the command line; a command's own file is loaded when that command is called. */
 export function buildProgram(): Command {
@@ -31,7 +40,7 @@ export function buildProgram(): Command {
     .helpOption("-h, --help", "explain mica, or a command")
     .addHelpCommand(new Command("help").argument("[command...]").summary("explain a command").helpGroup("The graph:"))
     .version(packageVersion(), "-V, --version", "print the version")
-    .addHelpText("after", firstSteps);
+    .addHelpText("after", `${thinToolsHelp}\n${firstSteps}`);
   for (const option of globalOptions()) program.addOption(option);
   program.hook("preAction", applyConfiguration);
 
