@@ -30,8 +30,8 @@ const bodies: Record<string, fc.Arbitrary<unknown>> = {
   ),
 };
 
-/** Not called: what goes to registries, puts sockets where it is told, and makes the pool as large as it is told. */
-const beyond = /\/(pull|push|export|grow|upload)$/;
+/** Not called: what goes to registries, puts files or sockets where it is told, and makes the pool as large as it is told. */
+const beyond = /\/(pull|push|save|export|grow|upload)$/;
 const routes = apiRoutes("0", { outcome: () => undefined }).filter(({ path }) => !beyond.test(path));
 
 const parameter = fc.oneof(
