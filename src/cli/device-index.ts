@@ -1,11 +1,13 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { GraphAccess } from "../api/graph-access.ts";
 import type { DeviceRecord, TreeNode } from "../index.ts";
 
 /** One thin device with all that is known of it: its place among images and containers, and its state in the pool. */
 export interface ListedDevice {
   /** "device": one that neither an image nor a container stands on, made through the library. */
-  kind: "base" | "layer" | "container" | "device";
-  /** A container's name, or the images whose top layer it is. */
+  kind: "base" | "layer" | "container" | "snapshot" | "device";
+  /** A container's name, the images whose top layer it is, or the key that containerd knows its snapshot by. */
   names: string[];
   /** Container ID, a layer's chain ID, or the graph's name for the device. */
   id: string;
@@ -23,7 +25,10 @@ export interface ListedDevice {
   deleted: boolean;
 }
 
-/** Every thin device of a graph: base, layers, containers, then others. */
+/** What is known of a device beside the graph's own record. */
+type Known = Pick<ListedDevice, "kind" | "id" | "names">;
+
+/** Every thin device of a graph: base, layers, containers, containerd's snapshots, then others. */
 export async function listDevices(graph: GraphAccess): Promise<ListedDevice[]> {
   const [tree, records, usage] = await Promise.all([
     graph.store.tree(),
@@ -32,15 +37,24 @@ export async function listDevices(graph: GraphAccess): Promise<ListedDevice[]> {
   ]);
   const nodes = new Map(flatten(tree).map((node) => [node.device, node]));
   const used = new Map(usage.map((entry) => [entry.id, entry]));
-  const order = ["base", "layer", "container", "device"];
+  const snapshots = await snapshotsIn(graph.root);
+  const order = ["base", "layer", "container", "snapshot", "device"];
   return records
-    .map((record) => listed(record, nodes.get(record.id), used.get(record.id)))
+    .map((record) => listed(record, nodes.get(record.id) ?? snapshots.get(record.id), used.get(record.id)))
     .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || a.deviceId - b.deviceId);
+}
+
+/** containerd's snapshots by their devices; what reads them is loaded only where there are any. */
+async function snapshotsIn(root: string): Promise<Map<string, Known>> {
+  if (!existsSync(join(root, "containerd"))) return new Map();
+  const { knownSnapshots } = await import("../containerd/known-snapshots.ts");
+  const known = [...knownSnapshots(root).values()];
+  return new Map(known.map(({ device, key }) => [device, { kind: "snapshot", id: device, names: [key] }]));
 }
 
 function listed(
   record: DeviceRecord,
-  node: TreeNode | undefined,
+  node: Known | undefined,
   usage: { mappedBytes: number; exclusiveBytes: number } | undefined,
 ): ListedDevice {
   return {

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { pino } from "pino";
+import type { DeviceSet } from "../graph/device-set.ts";
 import { testGraph, type TestGraph } from "../graph/testing/test-graph.ts";
 import { Snapshotter } from "./snapshotter.ts";
 import { snapshotterSettings } from "./snapshotter-options.ts";
@@ -32,7 +33,7 @@ test(
     const lasting = new Set<string>();
     for (let round = 0; round < rounds; round++) {
       const told = await runAndKill(graph, (longestMs * round) / rounds);
-      const devices = await graph.open();
+      const devices: DeviceSet = await graph.open();
       const settings = snapshotterSettings({}, devices.options);
       const snapshotter = await Snapshotter.open(devices, settings, pino({ level: "silent" }));
       await snapshotter.cleanUp();

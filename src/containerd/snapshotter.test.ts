@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSyn
 import { join } from "node:path";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
+import { checkSnapshots, knownSnapshots } from "./known-snapshots.ts";
 import { mounted, servedSnapshotter, type Mount } from "./testing/served-snapshotter.ts";
 
 interface Info {
@@ -191,3 +192,95 @@ test("a graph's snapshots are served by one process", async (t) => {
     message: /another process does/,
   });
 });
+
+test("commands tell of snapshots by containerd's names, and of what is wrong with them", async (t) => {
+  const served = await servedSnapshotter(t);
+  if (served === undefined) return;
+  const { client, devices, graph } = served;
+  await client.call("Prepare", { key: "a", parent: "" });
+  await client.call("Commit", { name: "layer", key: "a" });
+  await client.call("Prepare", { key: "b", parent: "layer" });
+  const known = [...knownSnapshots(graph.root).values()];
+  assert.deepEqual(known.map(({ key, kind }) => `${key} ${kind}`).sort(), ["b active", "layer committed"]);
+  assert.deepEqual(await checkSnapshots(graph.root, devices), []);
+  await devices.remove(known.find(({ key }) => key === "layer")!.device);
+  const [problem, ...others] = await checkSnapshots(graph.root, devices);
+  assert.match(problem, /^Snapshot 'layer' has no device: containerd-\w+ is missing/);
+  assert.deepEqual(others, []);
+});
+
+test("a snapshot outlives the pool's end, and is made active again when it is asked for", async (t) => {
+  const served = await servedSnapshotter(t);
+  if (served === undefined) return;
+  const { client, graph } = served;
+  const prepared = await client.call<{ mounts: Mount[] }>("Prepare", { key: "a", parent: "" });
+  await mounted(served, prepared, (folder) => writeFileSync(join(folder, "file"), "kept"));
+  await served.afterShutdown();
+  assert.deepEqual(
+    (await graph.mapper.list()).filter(({ target }) => target === "thin"),
+    [],
+  );
+  await mounted(served, await client.call("Mounts", { key: "a" }), (folder) => {
+    assert.equal(readFileSync(join(folder, "file"), "utf8"), "kept");
+  });
+});
+
+test("a mounted snapshot loses nothing by being removed, and its key is free at once", async (t) => {
+  const served = await servedSnapshotter(t);
+  if (served === undefined) return;
+  const { client } = served;
+  const prepared = await client.call<{ mounts: Mount[] }>("Prepare", { key: "a", parent: "" });
+  await mounted(served, prepared, async (folder) => {
+    writeFileSync(join(folder, "file"), "kept");
+    await client.call("Remove", { key: "a" });
+    await client.call("Prepare", { key: "a", parent: "" });
+    assert.equal(readFileSync(join(folder, "file"), "utf8"), "kept");
+    writeFileSync(join(folder, "other"), "written");
+  });
+  await client.call("Cleanup", {});
+  assert.equal((await served.snapshotDevices()).length, 1);
+});
+
+test("what is committed while it is mounted has all that was written before", async (t) => {
+  const served = await servedSnapshotter(t);
+  if (served === undefined) return;
+  const { client } = served;
+  const prepared = await client.call<{ mounts: Mount[] }>("Prepare", { key: "a", parent: "" });
+  const content = randomBytes(3 * MiB);
+  await mounted(served, prepared, async (folder) => {
+    writeFileSync(join(folder, "file"), content);
+    await client.call("Commit", { name: "layer", key: "a" });
+    await client.call("Prepare", { key: "b", parent: "layer" });
+  });
+  await mounted(served, await client.call("Mounts", { key: "b" }), (folder) => {
+    assert.deepEqual(readFileSync(join(folder, "file")), content);
+  });
+});
+
+test(
+  "a thousand snapshots, made by many at once, are listed in batches, and gone as fast",
+  { timeout: 180_000 },
+  async (t) => {
+    const served = await servedSnapshotter(t);
+    if (served === undefined) return;
+    const { client } = served;
+    const inTurns = (work: (n: number) => Promise<unknown>) =>
+      Promise.all(
+        Array.from({ length: 8 }, async (_, worker) => {
+          for (let n = worker; n < 1000; n += 8) await work(n);
+        }),
+      );
+    await inTurns(async (n) => {
+      await client.call("Prepare", { key: `a${n}`, parent: "", labels: { half: String(n % 2) } });
+      await client.call("Commit", { name: `c${n}`, key: `a${n}`, labels: { half: String(n % 2) } });
+    });
+    await served.restart();
+    const batches = await client.list();
+    assert.equal(new Set(batches.flat().map(({ name }) => name)).size, 1000);
+    assert.ok(batches.every(({ length }) => length <= 100));
+    assert.equal((await client.list(["labels.half==1,name~=^c"])).flat().length, 500);
+    await inTurns((n) => client.call("Remove", { key: `c${n}` }));
+    assert.deepEqual(await served.snapshotDevices(), []);
+    assert.deepEqual(await served.devices.check(), []);
+  },
+);

@@ -1,4 +1,7 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
+import type { GraphAccess } from "../../api/graph-access.ts";
 import { examples } from "../examples.ts";
 import { exitStatus } from "../exit-status.ts";
 import { print } from "../print.ts";
@@ -9,14 +12,25 @@ export function configure(command: Command): void {
   command
     .description(
       "Checks the pool's metadata (checksums, trees, every reference count), the graph's records against the pool, and " +
-        "images and containers against both. Exits with 1 and says what is wrong when something is.",
+        "images, containers and containerd's snapshots against both. Exits with 1 and says what is wrong when something is.",
     )
     .addHelpText("after", examples(["mica check", ""], ["mica check --json", '{"problems": […]}']))
     .action(async () => {
       await withGraph(command, "refuse", async (graph, settings) => {
-        const problems = [...(await graph.devices.check()), ...(await graph.store.check())];
+        const problems = [
+          ...(await graph.devices.check()),
+          ...(await graph.store.check()),
+          ...(await snapshotProblems(graph)),
+        ];
         if (problems.length > 0) process.exitCode = exitStatus.failure;
         print(settings, { problems }, () => (problems.length === 0 ? "No problems found" : problems.join("\n")));
       });
     });
+}
+
+/** What checks containerd's snapshots is loaded only where there are any. */
+async function snapshotProblems({ root, devices }: GraphAccess): Promise<string[]> {
+  if (!existsSync(join(root, "containerd"))) return [];
+  const { checkSnapshots } = await import("../../containerd/known-snapshots.ts");
+  return checkSnapshots(root, devices);
 }

@@ -13,11 +13,14 @@ import { SnapshotsClient } from "./snapshots-client.ts";
 /** A snapshotter on a graph of a test's own, and a client of it. */
 export interface ServedSnapshotter {
   graph: TestGraph;
-  devices: DeviceSet;
+  /** The graph that is served: another object after `afterShutdown`. */
+  readonly devices: DeviceSet;
   socket: string;
   client: SnapshotsClient;
   /** Stops serving and begins again. */
   restart(options?: SnapshotterOptions): Promise<void>;
+  /** Stops serving and the pool, as the machine's end does, and serves again. */
+  afterShutdown(): Promise<void>;
   /** Names of the devices that are the snapshotter's, but for those that snapshots without a parent begin as. */
   snapshotDevices(): Promise<string[]>;
 }
@@ -29,7 +32,7 @@ export async function servedSnapshotter(
 ): Promise<ServedSnapshotter | undefined> {
   const graph = testGraph(t);
   if (graph === undefined) return undefined;
-  const devices = await graph.open();
+  let devices = await graph.open();
   const socket = join(graph.runDir, "s.sock");
   const serve = (chosen: SnapshotterOptions): Promise<Service> =>
     serveSnapshotter({ devices, log: pino({ level: "silent" }) }, { socket, ...chosen });
@@ -41,12 +44,20 @@ export async function servedSnapshotter(
   });
   return {
     graph,
-    devices,
+    get devices() {
+      return devices;
+    },
     socket,
     client,
     async restart(changed = options) {
       await service.close();
       service = await serve(changed);
+    },
+    async afterShutdown() {
+      await service.close();
+      await graph.stop();
+      devices = await graph.open();
+      service = await serve(options);
     },
     async snapshotDevices() {
       return (await devices.devices())
