@@ -2,6 +2,7 @@ import type { ExportOptions, ExportResult } from "./adopt/export.ts";
 import type { GraphInspection } from "./adopt/inspect.ts";
 import type { OpenDockerOptions, OpenedDockerGraph } from "./adopt/open/open-docker-graph.ts";
 import type { AdoptOptions } from "./adopt/opened-graph.ts";
+import type { GraphAccess } from "./api/graph-access.ts";
 import { openDeviceSet } from "./graph/graph.ts";
 import type { DeviceSet } from "./graph/device-set.ts";
 import type { GraphOptions } from "./graph/graph-options.ts";
@@ -74,6 +75,25 @@ export async function openGraph(options: GraphOptions): Promise<Graph> {
     await devices.close();
     throw error;
   }
+}
+
+/**
+ * Reaches a graph through the daemon that serves it (`mica daemon --api`), which does the work then. What it mounts and counts, it does for
+ * all its clients together.
+ *
+ * @param root the graph's folder
+ * @returns undefined where no daemon with an API serves that graph: `openGraph` opens it then
+ * @throws ApiError when there is one that does not answer as it should
+ *
+ * @example
+ * ```ts
+ * await using graph = (await connectGraph("/var/lib/mica")) ?? (await openGraph({ root: "/var/lib/mica" }));
+ * ```
+ */
+export async function connectGraph(root: string): Promise<GraphAccess | undefined> {
+  // Loaded when it is asked for: what opens the graph itself needs no HTTP.
+  const { connectToDaemon } = await import("./api/remote-graph.ts");
+  return connectToDaemon(root);
 }
 
 /**
@@ -150,6 +170,7 @@ export async function openDockerGraph(path: string, options: OpenDockerOptions =
   return open(path, options);
 }
 
+export { ApiError } from "./api/api-error.ts";
 export { DockerGraphError } from "./docker-graph/docker-graph-error.ts";
 export { DeviceSet } from "./graph/device-set.ts";
 export { graphExists, shutdownGraph } from "./graph/graph.ts";
@@ -162,6 +183,7 @@ export { StoreError } from "./image/store-error.ts";
 export { DeviceMapperError } from "./device-mapper/device-mapper-error.ts";
 export { kernelDeviceMapper } from "./device-mapper/kernel/kernel-device-mapper.ts";
 export { userspaceDeviceMapper } from "./device-mapper/userspace/userspace-device-mapper.ts";
+export type { DeviceAccess, GraphAccess, StoreAccess } from "./api/graph-access.ts";
 export type { OpenDockerOptions, OpenedDockerGraph } from "./adopt/open/open-docker-graph.ts";
 export type { AdoptOptions } from "./adopt/opened-graph.ts";
 export type { ExportedImage, ExportOptions, ExportProgress, ExportResult } from "./adopt/export.ts";

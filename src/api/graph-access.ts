@@ -32,7 +32,7 @@ export type DeviceAccess = Pick<
 export type StoreAccess = Omit<Store, "settle">;
 
 /** A graph, opened by this process or reached through its daemon: the same to work with. */
-export interface GraphAccess {
+export interface GraphAccess extends AsyncDisposable {
   readonly root: string;
   readonly devices: DeviceAccess;
   readonly store: StoreAccess;

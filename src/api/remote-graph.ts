@@ -7,7 +7,7 @@ import { RemoteDevices, type GraphFacts } from "./remote-devices.ts";
 import { RemoteStore } from "./remote-store.ts";
 
 /** A graph as its daemon serves it. */
-export class RemoteGraph implements GraphAccess, AsyncDisposable {
+export class RemoteGraph implements GraphAccess {
   readonly devices: RemoteDevices;
   readonly store: RemoteStore;
   readonly #api: ApiConnection;

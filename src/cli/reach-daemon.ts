@@ -11,7 +11,7 @@ import { readDaemonFile, type DaemonFile } from "../service/daemon-file.ts";
 export async function reachDaemon(options: GraphOptions): Promise<GraphAccess | undefined> {
   const daemon = readDaemonFile(options.root);
   if (daemon?.api === undefined) return undefined;
-  const { connectToDaemon } = await import("../api/remote-graph.ts");
+  const { connectToDaemon } = await import("../api/remote-graph.ts"); // less than all of index.ts
   const graph = await connectToDaemon(options.root);
   if (graph !== undefined) await refuseOtherOptions(daemon, options);
   return graph;
