@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { parse as parseToml } from "smol-toml";
 import * as v from "valibot";
 import { parse, parseAllDocuments } from "yaml";
 import { readConfigFile } from "../src/graph/options/config-file.ts";
@@ -197,6 +198,21 @@ suite("docs/cluster.md", () => {
     }
   });
 
+  test("has in containerd's configuration the handlers of the RuntimeClasses, and the socket and folder of the nodes'", () => {
+    const block = /```toml\n(# \/etc\/containerd\/config\.toml.*?)```/s.exec(page)!;
+    const { proxy_plugins: proxies, plugins } = parseToml(block[1]) as unknown as ContainerdConfiguration;
+    const { runtimes } = plugins["io.containerd.grpc.v1.cri"].containerd;
+    const classes = documents("runtime-classes.yaml").map((document) => v.parse(runtimeClassSchema, document));
+    assert.deepEqual(
+      classes.map(({ handler }) => handler),
+      Object.keys(runtimes),
+    );
+    for (const { snapshotter } of Object.values(runtimes)) assert.ok(snapshotter in proxies, snapshotter);
+    const node = readConfigFile(join(kubernetes, "config.toml"))!;
+    assert.equal(proxies["mica"].address, node.daemon?.containerd);
+    assert.equal(proxies["mica"].exports.root, node.root);
+  });
+
   test("names lines that mica info has", () => {
     const lines = read("src/graph/pool/status-lines.ts");
     for (const [, name] of page.matchAll(/`((?:Data|Metadata|Deferred) [A-Z][A-Za-z ]+)`/g)) {
@@ -204,6 +220,11 @@ suite("docs/cluster.md", () => {
     }
   });
 });
+
+interface ContainerdConfiguration {
+  proxy_plugins: Record<string, { address: string; exports: { root: string } }>;
+  plugins: { "io.containerd.grpc.v1.cri": { containerd: { runtimes: Record<string, { snapshotter: string }> } } };
+}
 
 interface ExamplePod {
   metadata: { annotations: Record<string, string> };
