@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parse as parseToml } from "smol-toml";
+import { packageFile } from "../src/linux/package-root.ts";
 import { outcomeOf } from "./cli-support.ts";
+import { missingForContainerd } from "./containerd-engine.ts";
 import { listContents, writeThreeLayers } from "./containerd-image.ts";
 import { containerdOnMica, type ContainerdOnMica } from "./containerd-on-mica.ts";
 import { missingForRegistry, startRegistry, type Registry } from "./docker-registry.ts";
@@ -86,6 +89,19 @@ suite("containerd on Mica", { timeout: 300_000 }, () => {
     assert.equal((await daemon.mica("check")).stdout, "No problems found\n");
     assert.deepEqual(await engine.end(), []);
   });
+});
+
+test("the drop-in for containerd's configuration is what containerd reads", (t) => {
+  const missing = missingForContainerd();
+  if (missing !== undefined) return t.skip(missing);
+  const folder = mkdtempSync(join(tmpdir(), "mica-drop-in-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "config.toml");
+  writeFileSync(file, `version = 2\nimports = ["${packageFile("packaging/containerd")}/*.toml"]\n`);
+  const dump = execFileSync("/usr/bin/containerd", ["--config", file, "config", "dump"], { encoding: "utf8" });
+  const { proxy_plugins: proxies } = parseToml(dump) as { proxy_plugins: Record<string, unknown> };
+  assert.deepEqual(structuredClone(proxies), { mica: { address: "/run/mica/containerd.sock", type: "snapshot" } });
+  assert.match(dump, /^\s+snapshotter = "mica"$/m);
 });
 
 async function registryOf(t: TestContext): Promise<Registry | undefined> {
