@@ -9,6 +9,7 @@ const files = [
   "devices/base-device",
   "concurrency",
   "devices/device-pool",
+  "devices/exports",
   "device-set",
   "growth/growth",
   "devices/lingering",

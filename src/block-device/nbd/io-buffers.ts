@@ -5,7 +5,7 @@ import { MAX_REQUEST_BYTES } from "./nbd-protocol.ts";
 /** What direct I/O may ask memory to be aligned to; as much room lies before the data, for a reply's headers. */
 const PAGE = 4096;
 /** Memory that nobody uses is kept up to so many bytes, and else left to be collected. */
-const MOST_FREE_BYTES = 64 << 20;
+const MOST_FREE_BYTES = 16 << 20;
 const CLASSES = Math.log2(MAX_REQUEST_BYTES / PAGE) + 1;
 
 /** Memory for one request's data. */

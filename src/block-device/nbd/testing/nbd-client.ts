@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { CHUNK_DONE, CHUNK_MAGIC, Option, SIMPLE_REPLY_MAGIC } from "../nbd-protocol.ts";
+import { Chunk, CHUNK_DONE, CHUNK_MAGIC, Command, Option, SIMPLE_REPLY_MAGIC } from "../nbd-protocol.ts";
 import { clientFlags, contextData, infoData, option, request } from "./frames.ts";
 
 /** One piece of what a server answers to a request. */
@@ -96,10 +96,25 @@ export class NbdClient {
     return { cookie: head.readBigUInt64BE(4), chunk, done: head.readUInt16BE(0) === CHUNK_DONE, error, payload };
   }
 
-  /** Sends one request and returns its answer's first piece. */
+  /** Sends one request and returns its answer's first piece: all of it, but for a read of data and holes. */
   async ask(command: number, fields: Parameters<typeof request>[1] = {}, payload = Buffer.alloc(0)): Promise<Answer> {
     this.write(request(command, fields), payload);
     return this.answer();
+  }
+
+  /** A range's bytes, put together from chunks of data and holes. */
+  async data(offset: number, length: number): Promise<Buffer> {
+    const bytes = Buffer.alloc(length, 0xee);
+    this.write(request(Command.READ, { offset, length }));
+    for (let done = false; !done;) {
+      const answer = await this.answer(length);
+      if (answer.error !== 0) throw new Error(`Cannot read: error ${answer.error}`);
+      const at = Number(answer.payload.readBigUInt64BE(0)) - offset;
+      if (answer.chunk === Chunk.OFFSET_DATA) answer.payload.copy(bytes, at, 8);
+      else bytes.fill(0, at, at + answer.payload.readUInt32BE(8));
+      done = answer.done;
+    }
+    return bytes;
   }
 
   /** Resolves when the server has closed the connection. */
