@@ -6,6 +6,7 @@ import { measureBlockDevices } from "./block-devices.ts";
 import { measureContainerd, snapshotters } from "./containerd/measure.ts";
 import { drivers } from "./docker/contenders.ts";
 import { measureDocker } from "./docker/measure.ts";
+import { measureThinTools } from "./thin-tools.ts";
 import { measureGraph } from "./graph.ts";
 import { measureImports } from "./import.ts";
 import { measureInKernel } from "./kernel/measure.ts";
@@ -21,8 +22,18 @@ import type { FioResult } from "./fio.ts";
 import { userModeLinuxRelease } from "../test/kernel/user-mode-linux.ts";
 import type { Stack } from "./stack.ts";
 
-type Section = "devices" | "nbd" | "graph" | "import" | "process" | "docker" | "containerd" | "kernel";
-const SECTIONS: readonly Section[] = ["devices", "nbd", "graph", "import", "process", "docker", "containerd", "kernel"];
+type Section = "devices" | "nbd" | "graph" | "import" | "process" | "docker" | "containerd" | "kernel" | "thin-tools";
+const SECTIONS: readonly Section[] = [
+  "devices",
+  "nbd",
+  "graph",
+  "import",
+  "process",
+  "docker",
+  "containerd",
+  "kernel",
+  "thin-tools",
+];
 
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
@@ -35,7 +46,17 @@ const sections = wanted.length === 0 ? SECTIONS : SECTIONS.filter((section) => w
 const dir = mkdtempSync(join(tmpdir(), "mica-bench-"));
 try {
   for (const section of sections)
-    await { devices, nbd, graph, import: imports, process: processes, docker, containerd, kernel }[section]();
+    await {
+      devices,
+      nbd,
+      graph,
+      import: imports,
+      process: processes,
+      docker,
+      containerd,
+      kernel,
+      "thin-tools": thinTools,
+    }[section]();
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }
@@ -159,6 +180,24 @@ async function kernel(): Promise<void> {
       line([row, ...times, ...ratios]);
     }
   });
+}
+
+function thinTools(): void {
+  for (const scale of [1, 10]) {
+    heading(`The thin tools and Debian's 0.9.0, ${2 * scale} million mappings on 200 devices (medians of 5)`);
+    line(["tool", "mica", "0.9.0", "time, mica ÷ 0.9.0", "processor time", "0.9.0", "memory", "0.9.0"]);
+    line(["---", ...Array.from({ length: 7 }, () => "---:")]);
+    for (const { line: words, mica, theirs } of measureThinTools(dir, scale)) {
+      const pair = [mica, theirs];
+      line([
+        `\`${words}\``,
+        ...pair.map(({ milliseconds }) => `${milliseconds.toFixed(0)} ms`),
+        ratio(mica.milliseconds / theirs.milliseconds),
+        ...pair.map(({ cpuMilliseconds }) => `${cpuMilliseconds.toFixed(0)} ms`),
+        ...pair.map(({ peakBytes }) => `${(peakBytes / 1e6).toFixed(0)} MB`),
+      ]);
+    }
+  }
 }
 
 function heading(text: string): void {

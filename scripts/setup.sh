@@ -21,7 +21,7 @@ test=(mount:mount tar:tar xz:xz-utils zstd:zstd fio:fio skopeo:skopeo getfattr:a
   go:golang-go "$go_sources/docker/go-connections:golang-github-docker-go-connections-dev"
   "$go_sources/vbatts/tar-split:golang-github-vbatts-tar-split-dev"
   "$go_sources/containerd/containerd/snapshots:golang-github-containerd-containerd-dev" dpkg-source:dpkg-dev)
-bench=(fio:fio qemu-storage-daemon:qemu-system-common qemu-img:qemu-utils nbdkit:nbdkit nbdfuse:libnbd-bin
+bench=(fio:fio /usr/bin/time:time qemu-storage-daemon:qemu-system-common qemu-img:qemu-utils nbdkit:nbdkit nbdfuse:libnbd-bin
   linux.uml:user-mode-linux insmod:kmod cc:gcc /usr/include/stdio.h:libc6-dev dmsetup:dmsetup
   go:golang-go "$go_sources/containerd/containerd/snapshots:golang-github-containerd-containerd-dev"
   "$go_sources/docker/go-connections:golang-github-docker-go-connections-dev"
