@@ -74,6 +74,8 @@ test("what Docker's devicemapper driver left goes on as it is, in a Docker that 
     ),
     "r1\nr2\nr3\ngone",
   );
+  const kinds = JSON.parse((await daemon.mica("--json", "ls")).stdout) as { kind: string; device: string }[];
+  assert.ok(kinds.filter(({ kind }) => kind === "docker").length >= 3, JSON.stringify(kinds));
   await engine.ok("rm", "c1", "c2");
   await engine.ok("rmi", "new:1", "img2:1", "base:1");
   const left = await daemon.mica("--json", "ls");

@@ -5,8 +5,8 @@ import type { DeviceRecord, TreeNode } from "../index.ts";
 
 /** One thin device with all that is known of it: its place among images and containers, and its state in the pool. */
 export interface ListedDevice {
-  /** "device": one that neither an image nor a container stands on, made through the library. */
-  kind: "base" | "layer" | "container" | "snapshot" | "device";
+  /** "docker": a layer or container of a dockerd that Mica serves. "device": one that nobody of these stands on, made through the library. */
+  kind: "base" | "layer" | "container" | "snapshot" | "docker" | "device";
   /** A container's name, the images whose top layer it is, or the key that containerd knows its snapshot by. */
   names: string[];
   /** Container ID, a layer's chain ID, or the graph's name for the device. */
@@ -28,7 +28,7 @@ export interface ListedDevice {
 /** What is known of a device beside the graph's own record. */
 type Known = Pick<ListedDevice, "kind" | "id" | "names">;
 
-/** Every thin device of a graph: base, layers, containers, containerd's snapshots, then others. */
+/** Every thin device of a graph: base, layers, containers, containerd's snapshots, Docker's devices, then others. */
 export async function listDevices(graph: GraphAccess): Promise<ListedDevice[]> {
   const [tree, records, usage] = await Promise.all([
     graph.store.tree(),
@@ -37,10 +37,10 @@ export async function listDevices(graph: GraphAccess): Promise<ListedDevice[]> {
   ]);
   const nodes = new Map(flatten(tree).map((node) => [node.device, node]));
   const used = new Map(usage.map((entry) => [entry.id, entry]));
-  const snapshots = await snapshotsIn(graph.root);
-  const order = ["base", "layer", "container", "snapshot", "device"];
+  const others = new Map([...(await dockersIn(graph.root)), ...(await snapshotsIn(graph.root))]);
+  const order = ["base", "layer", "container", "snapshot", "docker", "device"];
   return records
-    .map((record) => listed(record, nodes.get(record.id) ?? snapshots.get(record.id), used.get(record.id)))
+    .map((record) => listed(record, nodes.get(record.id) ?? others.get(record.id), used.get(record.id)))
     .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || a.deviceId - b.deviceId);
 }
 
@@ -50,6 +50,13 @@ async function snapshotsIn(root: string): Promise<Map<string, Known>> {
   const { knownSnapshots } = await import("../containerd/known-snapshots.ts");
   const known = [...knownSnapshots(root).values()];
   return new Map(known.map(({ device, key }) => [device, { kind: "snapshot", id: device, names: [key] }]));
+}
+
+/** Docker's devices, of which it alone knows the names. */
+async function dockersIn(root: string): Promise<Map<string, Known>> {
+  if (!existsSync(join(root, "docker-plugin"))) return new Map();
+  const { knownDockerLayers } = await import("../docker-plugin/known-layers.ts");
+  return new Map([...knownDockerLayers(root)].map((id) => [id, { kind: "docker", id, names: [] }]));
 }
 
 function listed(

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, lstatSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { knownDockerLayers } from "./known-layers.ts";
 import { testPlugin } from "./testing/test-plugin.ts";
 
 const init = { Home: "/var/lib/docker/mica", Opts: null, UIDMaps: null, GIDMaps: null };
@@ -21,6 +22,7 @@ test("a layer is made, mounted, counted and removed as Docker's drivers do", asy
   await client.ok("CreateReadWrite", { ID: `${id}-init` });
   await client.ok("Create", { ID: id, Parent: `${id}-init`, StorageOpt: { size: "100M" } });
   assert.deepEqual(await client.ok("Exists", { ID: id }), { Exists: true });
+  assert.deepEqual([...knownDockerLayers(devices.root)].sort(), [id, `${id}-init`]);
   const { Dir } = await client.ok("Get", { ID: id, MountLabel: "" });
   assert.equal(Dir, join(devices.root, "mnt", id, "rootfs"));
   assert.ok(statSync(Dir).isDirectory());
@@ -38,6 +40,7 @@ test("a layer is made, mounted, counted and removed as Docker's drivers do", asy
   await client.ok("Remove", { ID: id });
   await client.ok("Remove", { ID: id });
   assert.deepEqual(await client.ok("Exists", { ID: id }), { Exists: false });
+  assert.deepEqual([...knownDockerLayers(devices.root)], [`${id}-init`]);
   assert.deepEqual(await devices.check(), []);
 });
 

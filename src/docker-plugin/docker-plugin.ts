@@ -6,6 +6,7 @@ import { errorCode } from "../linux/system-error.ts";
 import type { Service, ServiceParts } from "../service/service.ts";
 import { CallsUnderWay } from "./calls-under-way.ts";
 import { DockerMounts } from "./docker-mounts.ts";
+import { KnownLayers } from "./known-layers.ts";
 import { LayerDevices } from "./layer-devices.ts";
 import { pluginServer } from "./plugin-server.ts";
 import { Session } from "./session.ts";
@@ -46,7 +47,8 @@ async function serve(
   { folder, claim }: { folder: string; claim: FileLock },
 ): Promise<Service> {
   const mounts = await DockerMounts.open(devices, folder);
-  const layers = await LayerDevices.open({ devices, mounts, underWay: new CallsUnderWay(folder), log });
+  const marks = { underWay: new CallsUnderWay(folder), known: new KnownLayers(folder) };
+  const layers = await LayerDevices.open({ devices, mounts, ...marks, log });
   const server = pluginServer({ devices, log, mounts, layers, session: new Session(folder) }, { idleMs });
   const placed = await placePrivateSocket(socket, async (path) => {
     await server.listen(path);

@@ -8,6 +8,7 @@ import { applyLayer } from "../layer/apply.ts";
 import type { OwnerMaps } from "../layer/owner-map.ts";
 import type { CallsUnderWay, CallUnderWay } from "./calls-under-way.ts";
 import type { DockerMounts } from "./docker-mounts.ts";
+import type { KnownLayers } from "./known-layers.ts";
 import { RequestError } from "./protocol.ts";
 import { undoApply } from "./undo-apply.ts";
 
@@ -22,6 +23,7 @@ export interface LayerDevicesParts {
   devices: DeviceSet;
   mounts: DockerMounts;
   underWay: CallsUnderWay;
+  known: KnownLayers;
   log: Logger;
 }
 
@@ -93,6 +95,7 @@ export class LayerDevices {
           throw error;
         }
       }
+      this.#parts.known.add(id);
       this.#begun.delete(id);
       this.#unanswered.set(id, making);
       this.#whole.add(id);
@@ -113,14 +116,17 @@ export class LayerDevices {
       this.#whole.delete(id);
       this.#untouched.delete(id);
       await this.#parts.devices.remove(id);
+      this.#parts.known.remove(id);
     });
   }
 
   /** Mounts one, to be written to. @returns the path of its root file system */
-  mount(id: string, wish: MountWish): Promise<string> {
+  async mount(id: string, wish: MountWish): Promise<string> {
     this.answered(id);
     this.#untouched.delete(id);
-    return this.#parts.mounts.get(id, wish);
+    const path = await this.#parts.mounts.get(id, wish);
+    this.#parts.known.add(id);
+    return path;
   }
 
   /**

@@ -12,7 +12,7 @@ import { withGraph } from "../with-graph.ts";
 export function configure(command: Command): void {
   command
     .description(
-      "Lists every thin device: the base, image layers, containers, containerd's snapshots. MAPPED is what a device holds in the pool, EXCLUSIVE " +
+      "Lists every thin device: the base, image layers, containers, containerd's snapshots, Docker's devices. MAPPED is what a device holds in the pool, EXCLUSIVE " +
         "what removing it alone would free, DEVICE its number in the pool.",
     )
     .addHelpText(
