@@ -14,6 +14,7 @@ import { run } from "./cli-support.ts";
 import { apiPaths, apiRequests } from "./fuzz/api-requests.ts";
 import { campaign, replay } from "./fuzz/campaign.ts";
 import { footprint, settled, type Footprint } from "./fuzz/footprint.ts";
+import { hostileArchives } from "./fuzz/hostile-archive.ts";
 import { hostileHttp, hostileHttp2 } from "./fuzz/hostile-http.ts";
 import { hostileTars } from "./fuzz/hostile-tar.ts";
 import { pluginPaths, pluginRequests } from "./fuzz/plugin-requests.ts";
@@ -144,7 +145,7 @@ suite("hostile input", { skip: missingRequirement() ?? false }, () => {
       t,
       campaign(
         0.1,
-        fc.asyncProperty(hostileTars(outside), async (body) => {
+        fc.asyncProperty(hostileArchives(outside), async (body) => {
           isMeant(await send(api, "/v1/images/upload?name=app", { body }));
           await answers();
         }),
