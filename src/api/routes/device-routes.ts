@@ -7,9 +7,9 @@ const createBody = v.strictObject({ id: text, parent: v.exactOptional(text), siz
 const mountBody = v.strictObject({ mountLabel: v.exactOptional(v.string()), readOnly: v.exactOptional(flag) });
 const exportBody = v.strictObject({
   socket: absolutePath,
-  access: v.picklist(["read-write", "read-only"], 'it has to be "read-write" or "read-only"'),
-  claim: v.picklist(["exclusive", "shared"], 'it has to be "exclusive" or "shared"'),
-  name: text,
+  access: v.exactOptional(v.picklist(["read-write", "read-only"], 'it has to be "read-write" or "read-only"')),
+  claim: v.exactOptional(v.picklist(["exclusive", "shared"], 'it has to be "exclusive" or "shared"')),
+  name: v.exactOptional(text),
 });
 const detachBody = v.strictObject({
   whenBusy: v.exactOptional(v.picklist(["defer", "retry", "fail"], 'it has to be "defer", "retry" or "fail"')),

@@ -95,8 +95,10 @@ export class GraphLocks {
     }
   }
 
-  /** Shutdown: no operation runs anywhere, and none begins. Refused while another process has devices in use. */
+  /** Shutdown: no operation runs anywhere, and none begins. Refused while another process has devices in use, or serves the graph. */
   async alone<T>(task: () => Promise<T>): Promise<T> {
+    // At once, rather than after waiting for a daemon that is always at work.
+    this.#refuseWhileServed();
     this.#stopping = true;
     try {
       return await this.#queue.run(slots.operation, async () => {
@@ -180,18 +182,21 @@ export class GraphLocks {
 
   /** None can begin to use a device meanwhile, as that is an operation. */
   async #withoutUsers<T>(task: () => Promise<T>): Promise<T> {
-    if (this.#locks.isHeld(slots.daemon)) {
-      throw new GraphError(
-        "EBUSY",
-        `Cannot shut down '${this.#root}': ${this.#holders(slots.daemon)} serves it (mica daemon). ` +
-          "Stop that first, with `systemctl stop mica` or SIGTERM, and try again",
-      );
-    }
+    this.#refuseWhileServed();
     const used = this.#locks.heldDevice();
     if (used === undefined) return task();
     throw new GraphError(
       "EBUSY",
       `Cannot shut down '${this.#root}': ${this.#holders(used)} has devices of it in use. End it first`,
+    );
+  }
+
+  #refuseWhileServed(): void {
+    if (!this.#locks.isHeld(slots.daemon)) return;
+    throw new GraphError(
+      "EBUSY",
+      `Cannot shut down '${this.#root}': ${this.#holders(slots.daemon)} serves it (mica daemon). ` +
+        "Stop that first, with `systemctl stop mica` or SIGTERM, and try again",
     );
   }
 
