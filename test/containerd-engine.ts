@@ -24,27 +24,36 @@ export function missingForContainerd(): string | undefined {
   return missing.length === 0 ? undefined : `not installed: ${missing.join(", ")}`;
 }
 
+/** The CRI plugin's configuration. */
+export interface CriConfiguration {
+  snapshotter: string;
+  /** What a pod's own container is made of. */
+  sandboxImage: string;
+}
+
 /** Debian's containerd (1.6), beside whatever else runs on the machine: data, sockets and cgroups of its own, and no network. */
 export class Containerd {
   readonly #folder: string;
   readonly #state: string;
-  readonly #socket: string;
-  readonly #namespace: string;
+  /** Where it serves all of its API. */
+  readonly socket: string;
+  /** Of its containers, and the name of their cgroup. */
+  readonly namespace: string;
   readonly #program: BackgroundProgram;
 
   /**
    * @param folder what it keeps goes below it; absolute and short, as sockets' paths are
    * @param snapshotters names of proxy snapshotters, and their sockets
+   * @param cri what else the configuration is to say, so that it serves Kubernetes; none: it does not
    */
-  constructor(folder: string, snapshotters: Readonly<Record<string, string>>) {
+  constructor(folder: string, snapshotters: Readonly<Record<string, string>>, cri?: CriConfiguration) {
     mkdirSync(folder, { recursive: true });
     this.#folder = folder;
     this.#state = join(folder, "state");
-    this.#socket = join(folder, "c.sock");
-    // Also the name of the cgroup of its containers.
-    this.#namespace = `mica-${folder.replace(/[^0-9A-Za-z]+/g, "-").replace(/^-/, "")}`;
+    this.socket = join(folder, "c.sock");
+    this.namespace = `mica-${folder.replace(/[^0-9A-Za-z]+/g, "-").replace(/^-/, "")}`;
     this.#program = new BackgroundProgram("containerd", join(folder, "containerd.log"));
-    writeFileSync(join(folder, "config.toml"), configuration(folder, this.#state, this.#socket, snapshotters));
+    writeFileSync(join(folder, "config.toml"), configuration(folder, this.#state, this.socket, snapshotters, cri));
   }
 
   /** Starts it and waits until it answers. */
@@ -53,7 +62,7 @@ export class Containerd {
       program: "/usr/bin/containerd",
       args: ["--config", join(this.#folder, "config.toml")],
       env: { PATH: searchPath },
-      isReady: async () => (await listens(this.#socket)) && (await this.ctr("version")).status === 0,
+      isReady: async () => (await listens(this.socket)) && (await this.ctr("version")).status === 0,
     });
   }
 
@@ -68,12 +77,12 @@ export class Containerd {
 
   /** Runs `ctr ARGS`. */
   ctr(...args: string[]): Promise<Outcome> {
-    return this.ctrIn(this.#namespace, ...args);
+    return this.ctrIn(this.namespace, ...args);
   }
 
   /** As `ctr`, in a namespace of that name, in which nothing is run. */
   ctrIn(namespace: string, ...args: string[]): Promise<Outcome> {
-    const all = ["--address", this.#socket, "--namespace", namespace, ...args];
+    const all = ["--address", this.socket, "--namespace", namespace, ...args];
     return outcomeOf(
       spawn("/usr/bin/ctr", all, { env: { PATH: searchPath, HOME: this.#folder }, timeout: commandSeconds * 1000 }),
     );
@@ -95,7 +104,7 @@ export class Containerd {
   async remove(): Promise<void> {
     await this.stop().catch(() => this.kill());
     const shimSockets = this.#shimSockets();
-    const cgroups = cgroupsNamed(this.#namespace);
+    const cgroups = cgroupsNamed(this.namespace);
     for (const { pid } of processesIn(this.#state)) killHard(pid);
     for (const pid of processesInCgroups(cgroups)) killHard(pid);
     for (const socket of shimSockets) rmSync(socket, { force: true });
@@ -114,18 +123,28 @@ function configuration(
   state: string,
   socket: string,
   snapshotters: Readonly<Record<string, string>>,
+  cri: CriConfiguration | undefined,
 ): string {
   const lines = [
     "version = 2",
     `root = "${join(folder, "root")}"`,
     `state = "${state}"`,
     // What is not needed here, or asks for more than there is.
-    'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.devmapper"]',
+    `disabled_plugins = ${JSON.stringify([
+      ...(cri === undefined ? ["io.containerd.grpc.v1.cri"] : []),
+      ...["io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.devmapper"],
+    ])}`,
     `[grpc]\naddress = "${socket}"`,
     `[ttrpc]\naddress = "${join(folder, "t.sock")}"`,
     // What is garbage goes soon.
     '[plugins."io.containerd.gc.v1.scheduler"]\nschedule_delay = "0ms"\nstartup_delay = "10ms"',
   ];
+  if (cri !== undefined) {
+    lines.push(
+      `[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "${cri.sandboxImage}"\nstats_collect_period = 1\nrestrict_oom_score_adj = true`,
+      `[plugins."io.containerd.grpc.v1.cri".containerd]\nsnapshotter = "${cri.snapshotter}"`,
+    );
+  }
   for (const [name, address] of Object.entries(snapshotters)) {
     lines.push(`[proxy_plugins.${name}]\ntype = "snapshot"\naddress = "${address}"`);
   }

@@ -2,7 +2,14 @@ import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { descriptorOf, makeImage, writeOciLayout, type TestLayer } from "../src/image/testing/make-images.ts";
+import { sha256 } from "../src/image/digest.ts";
+import {
+  descriptorOf,
+  makeImage,
+  writeOciLayout,
+  type TestImage,
+  type TestLayer,
+} from "../src/image/testing/make-images.ts";
 
 /** What the shell of the image can call. */
 const applets = "cat chmod chown cp dd echo find id ln ls mkdir mv rm sh sha256sum sleep sort stat sync touch wc xargs";
@@ -43,15 +50,27 @@ function threeLayers(): TestLayer[] {
   ];
 }
 
-/** Writes an image of three layers as an OCI archive. @returns its path */
+/**
+ * Writes an image of three layers, whose command waits, as an OCI archive.
+ *
+ * @returns its path
+ */
 export function writeThreeLayers(scratch: string, name: string): string {
   const layout = join(scratch, "layout");
-  const image = makeImage(threeLayers());
+  const image = withCommand(makeImage(threeLayers()), ["/bin/sleep", "1000"]);
   const annotations = { "io.containerd.image.name": name };
   writeOciLayout(layout, [image], [descriptorOf(image.manifest, { annotations })]);
   const archive = join(scratch, "image.tar");
   execFileSync("tar", ["-C", layout, "-cf", archive, "."]);
   return archive;
+}
+
+function withCommand(image: TestImage, command: string[]): TestImage {
+  const { config: run, ...rest } = JSON.parse(image.config.toString()) as { config: object };
+  const config = Buffer.from(JSON.stringify({ ...rest, config: { ...run, Cmd: command } }));
+  const manifest = JSON.parse(image.manifest.toString()) as { config: object };
+  manifest.config = { ...manifest.config, digest: sha256(config), size: config.length };
+  return { ...image, id: sha256(config), config, manifest: Buffer.from(JSON.stringify(manifest)) };
 }
 
 /** Shell commands that tell what a container's file system holds: mode, owners, size and name of everything, and a digest of every file of ours. */

@@ -4,20 +4,17 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parse as parseToml } from "smol-toml";
 import { packageFile } from "../src/linux/package-root.ts";
 import { outcomeOf } from "./cli-support.ts";
 import { missingForContainerd } from "./containerd-engine.ts";
 import { listContents, writeThreeLayers } from "./containerd-image.ts";
-import { containerdOnMica, type ContainerdOnMica } from "./containerd-on-mica.ts";
+import { containerdOnMica, untilGone, type ContainerdOnMica } from "./containerd-on-mica.ts";
 import { missingForRegistry, startRegistry, type Registry } from "./docker-registry.ts";
 
 const image = "example.com/three:1";
 const numbers = Array.from({ length: 10 }, (_, n) => n);
 const onMica = ["--snapshotter", "mica"];
-/** What containerd has no longer any reference to is removed soon after, by itself. */
-const gcSeconds = 30;
 
 let execs = 0;
 
@@ -141,17 +138,6 @@ async function mounted({ containerd, folder }: ContainerdOnMica, snapshot: strin
   const { status, stderr } = await outcomeOf(spawn("sh", ["-c", command]));
   assert.equal(status, 0, stderr);
   return target;
-}
-
-/** Waits until only what all snapshots begin as is left. */
-async function untilGone({ daemon }: ContainerdOnMica): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
-    const { stdout } = await daemon.mica("--json", "ls");
-    const left = (JSON.parse(stdout) as { device: string }[]).map(({ device }) => device);
-    if (left.every((device) => device === "base" || device.startsWith("containerd-base-"))) return;
-    assert.ok(attempt < gcSeconds * 2, `still there: ${left.join(", ")}`);
-    await sleep(500);
-  }
 }
 
 /** What the container of that number does: files of its own, synced and not, one changed, one deleted, one renamed. */
