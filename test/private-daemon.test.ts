@@ -3,11 +3,17 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { status } from "@grpc/grpc-js";
 import { missingRequirement } from "../src/cli/requirements.ts";
+import { snapshotsService } from "../src/containerd/snapshots-proto.ts";
 import { run, type Outcome } from "./cli-support.ts";
 import { send } from "./fuzz/send.ts";
+import { call, snapshotterClient } from "./fuzz/snapshotter-requests.ts";
 import { leftoversIn, processesIn, removeLeftovers } from "./leftovers.ts";
 import { MicaDaemon } from "./mica-daemon.ts";
+
+/** What `send` gives where the server did not wait for the rest of the body. */
+const hungUp = 0;
 
 /** Debian's nobody, who may do nothing that not everybody may. */
 const nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all"];
@@ -50,6 +56,27 @@ suite("what a daemon has is root's", { skip: missingRequirement() ?? false }, ()
       const { stdout } = await asNobody(process.execPath, "-e", connecting);
       assert.equal(stdout, "EACCES\n", socket);
     }
+  });
+
+  test("it takes no larger requests than it needs", async () => {
+    const body = JSON.stringify({ ID: "x".repeat(2 ** 21) });
+    const json = { "content-type": "application/json" };
+    for (const [socket, path] of [
+      [sockets["--docker-plugin"], "/GraphDriver.Create"],
+      [sockets["--api"], "/v1/devices"],
+    ]) {
+      const answer = await send(socket, path, { body, headers: json });
+      assert.ok([hungUp, 413].includes(answer.status), `${path} ${answer.status}`);
+    }
+    for (const socket of [sockets["--docker-plugin"], sockets["--api"]]) {
+      const answer = await send(socket, "/", { method: "GET", headers: { x: "x".repeat(20_000) } });
+      assert.equal(answer.status, 431, socket);
+    }
+    const snapshots = snapshotterClient(sockets["--containerd"]);
+    const message = snapshotsService["Stat"].requestSerialize({ key: "x".repeat(5 * 2 ** 20) });
+    const refusal = await call(snapshots, { method: "Stat", message });
+    assert.equal(refusal?.code, status.RESOURCE_EXHAUSTED);
+    snapshots.close();
   });
 
   test("none of its processes listens on the network", () => {
