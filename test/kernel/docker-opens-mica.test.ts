@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { packageFile } from "../../src/linux/package-root.ts";
 import { dockerFunctions, missingForDocker } from "./docker.ts";
 import { bundleForKernel } from "./bundle.ts";
-import { ranInKernel } from "./ran-in-kernel.ts";
-import { runInUserModeLinux, thinPoolModules, userModeLinuxName } from "./user-mode-linux.ts";
+import { factsFolder, factsOf, type Facts } from "./facts.ts";
 
 const skip = missingForDocker() ?? false;
 
@@ -17,13 +14,11 @@ docker_options=$(for option in $dm_options; do echo "--storage-opt $option"; don
 mica() {
   node dist/mica.js --root /var/lib/docker/devicemapper --device-mapper kernel $docker_options "$@"
 }
-fact() { local name=$1; shift; "$@" >"$OUT/$name"; }
 docker_says() {
   docker images --no-trunc --format 'image {{.ID}} {{.Repository}}:{{.Tag}} {{.Size}}'
   docker ps --all --no-trunc --format 'container {{.ID}} {{.Names}} {{.Image}} {{.Command}}' 
   docker inspect --format 'device {{.Name}} {{.GraphDriver.Data}}' $(docker ps --all --quiet)
 }
-refused() { if "$@" 2>&1; then return 1; fi; }
 docker_info() { docker info --format '{{json .DriverStatus}}'; }
 # Without those that any stop may bring, of the connection to containerd, and the one of the kernel that has no udev.
 docker_errors() {
@@ -130,32 +125,10 @@ fact errors docker_errors
   assert.deepEqual(json("mica-info"), Object.fromEntries(json("docker-info") as [string, string][]));
 });
 
-/** What a boot's `fact`s hold. */
-interface Facts {
-  text: (name: string) => string;
-  lines: (name: string) => string[];
-  json: (name: string) => unknown;
-}
-
 /** Runs a script with Docker and Mica at hand. */
 async function run(t: TestContext, what: { fs: string; baseSize: string; script: string }): Promise<Facts> {
-  mkdirSync(packageFile(".cache"), { recursive: true });
-  const folder = mkdtempSync(packageFile(".cache/docker-opens-mica-"));
-  t.after(() => rmSync(folder, { recursive: true }));
-  const work = join(folder, "work.mjs");
+  const folder = factsFolder(t);
   await bundleForKernel(folder, { work: "test/kernel/docker-graph-work.ts" });
-  const settings = `FS=${what.fs} BASE_SIZE=${what.baseSize} WORK=${work}`;
-  await runInUserModeLinux([settings, dockerFunctions, common, what.script].join("\n"), {
-    modules: thinPoolModules,
-    mebibytes: 2048,
-    timeoutMs: 300_000,
-    output: folder,
-  });
-  ranInKernel(t, userModeLinuxName(), 1);
-  const text = (name: string): string => readFileSync(join(folder, name), "utf8");
-  return {
-    text,
-    lines: (name) => text(name).split("\n").filter(Boolean),
-    json: (name) => JSON.parse(text(name)) as unknown,
-  };
+  const settings = `FS=${what.fs} BASE_SIZE=${what.baseSize} WORK=${join(folder, "work.mjs")}`;
+  return factsOf(t, folder, settings, dockerFunctions, common, what.script);
 }
