@@ -82,7 +82,6 @@ export class LayerDevices {
   create(id: string, making: Making): Promise<void> {
     return this.#queue.run(id, async () => {
       const { parent, sizeBytes } = making;
-      if (parent !== undefined) this.answered(parent);
       const { devices, underWay } = this.#parts;
       const isThere = sameMaking(this.#unanswered.get(id), making) && (await devices.exists(id));
       if (!isThere) {
@@ -95,6 +94,7 @@ export class LayerDevices {
           throw error;
         }
       }
+      if (parent !== undefined) this.answered(parent);
       this.#parts.known.add(id);
       this.#begun.delete(id);
       this.#unanswered.set(id, making);
@@ -105,6 +105,11 @@ export class LayerDevices {
 
   /** Docker knows that a device was made. */
   answered(id: string): void {
+    this.#parts.known.add(id);
+    this.#forgetUnanswered(id);
+  }
+
+  #forgetUnanswered(id: string): void {
     const known = [this.#unanswered.delete(id), this.#begun.delete(id)];
     if (known.includes(true)) this.#parts.underWay.end(id);
   }
@@ -112,7 +117,7 @@ export class LayerDevices {
   /** No error for an unknown one. */
   remove(id: string): Promise<void> {
     return this.#queue.run(id, async () => {
-      this.answered(id);
+      this.#forgetUnanswered(id);
       this.#whole.delete(id);
       this.#untouched.delete(id);
       await this.#parts.devices.remove(id);
@@ -122,10 +127,9 @@ export class LayerDevices {
 
   /** Mounts one, to be written to. @returns the path of its root file system */
   async mount(id: string, wish: MountWish): Promise<string> {
-    this.answered(id);
     this.#untouched.delete(id);
     const path = await this.#parts.mounts.get(id, wish);
-    this.#parts.known.add(id);
+    this.answered(id);
     return path;
   }
 
@@ -137,11 +141,11 @@ export class LayerDevices {
    */
   apply(id: string, layer: IncomingLayer): Promise<number> {
     return this.#queue.run(id, async () => {
-      this.answered(id);
       const device = await this.#parts.devices.device(id);
       if (device === undefined || device.deleted) {
         throw new RequestError(404, `Cannot unpack a layer: there is no device ${id}`);
       }
+      this.answered(id);
       if (!this.#whole.has(id)) {
         // Once: who has been told so and comes again begins anew.
         this.#whole.add(id);
