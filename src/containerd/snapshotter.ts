@@ -190,7 +190,7 @@ export class Snapshotter {
     for (const record of sound) this.#index.add(record);
     for (const device of leftovers) this.#removed.add(device);
     // Nothing waits for it: their names are nobody's.
-    void this.cleanUp();
+    this.cleanUp().catch((error: unknown) => this.#log.warn({ err: error }, "what a crash left is not yet gone"));
   }
 
   /** The record and the device, at once: both are durable when it resolves, and either without the other is put right at the next start. */
