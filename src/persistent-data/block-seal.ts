@@ -1,4 +1,4 @@
-import { crc32c } from "@node-rs/crc32";
+import { crc32c } from "../linux/crc32c.ts";
 import type { BlockKind } from "./block-kind.ts";
 import type { Block } from "./block.ts";
 import { MetadataError } from "./metadata-error.ts";

@@ -1,4 +1,4 @@
-import { crc32c } from "@node-rs/crc32";
+import { crc32c } from "../../linux/crc32c.ts";
 import type { JournalSuperblock } from "./journal-superblock.ts";
 
 const commitChecksumAt = 16;
