@@ -229,6 +229,27 @@ suite("devices exported by NBD", { timeout: 300_000 }, () => {
     assert.ok(!existsSync(nbd));
   });
 
+  test("an export ends with its pool; opened again, the device is exported again", async (t) => {
+    if (lacksRequirement(t)) return;
+    const scratch = scratchGraph(t);
+    const { nbd, uri } = await exportedContainer(scratch);
+    const client = await NbdClient.open(nbd);
+    const data = Buffer.alloc(4096, 0x42);
+    const place = { offset: 100 << 20, length: 4096 };
+    assert.equal((await client.ask(Command.WRITE, { ...place, flags: CommandFlag.FUA }, data)).error, 0);
+    const { supervisor, engine } = readPoolState(poolPaths(scratch.runFolder, poolFolders(scratch.runFolder)[0])) ?? {};
+    for (const victim of [supervisor, engine]) process.kill(victim?.pid ?? 0, "SIGKILL");
+    await client.closed();
+    for (let tries = 0; tries < 2000 && existsSync(nbd); tries++) await sleep(5);
+    assert.ok(!existsSync(nbd));
+    await scratch.ok("attach", "web", "--nbd", nbd);
+    assert.match(await succeed("nbdinfo", uri), /export="web"/);
+    const again = await NbdClient.open(nbd);
+    assert.equal((await again.ask(Command.READ, place)).payload[8], 0x42);
+    again.destroy();
+    await assertSound(scratch);
+  });
+
   test("what is mounted is not exported, and what is exported is not mounted or removed", async (t) => {
     if (lacksRequirement(t)) return;
     const scratch = scratchGraph(t);

@@ -154,7 +154,8 @@ export class NbdConnection {
       return "empty";
     }
     this.#process();
-    return received === wanted ? "more" : "empty";
+    // A payload often comes by itself, right behind its header.
+    return received === wanted || this.#filling !== undefined ? "more" : "empty";
   }
 
   /** Moves what is left to the input's beginning. */

@@ -11,7 +11,7 @@ import { NbdRequests } from "./nbd-request.ts";
 /** Clients at once; more are not accepted. */
 const MOST_CONNECTIONS = 16;
 /** How often the device is looked at, and clients that say nothing. */
-const LOOK_EVERY_MS = 2000;
+const LOOK_EVERY_MS = 4000;
 /** How long clients may take to read their last answers. */
 const END_MS = 3000;
 
