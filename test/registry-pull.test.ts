@@ -45,7 +45,12 @@ suite("pulling from Debian's registry", () => {
     const { store, registry } = bench;
     const image = threeLayers("one");
     await pushWithSkopeo(bench, registry.address, [image], "team/app:oci");
-    const docker = makeImage([{ entries: [{ name: "docker", content: "2" }], compression: "gzip" }]);
+    // One in which a name comes twice is read twice.
+    const twice = [
+      { name: "docker", content: "1" },
+      { name: "docker", content: "22" },
+    ];
+    const docker = makeImage([{ entries: twice, compression: "gzip" }]);
     await pushWithSkopeo(bench, registry.address, [docker], "team/app:docker", { args: ["--format", "v2s2"] });
     for (const [tag, { id }] of Object.entries({ oci: image, docker })) {
       const pulled = await store.pull(`${registry.address}/team/app:${tag}`, { insecure: true, name: tag });
@@ -62,6 +67,8 @@ suite("pulling from Debian's registry", () => {
     const files = await contents(bench, "oci");
     assert.deepEqual(files.get("lower"), big);
     assert.equal(files.get("mark")?.toString(), "one");
+    assert.equal((await contents(bench, "docker")).get("docker")?.toString(), "22");
+    await store.push("docker", `${registry.address}/again:1`, { insecure: true });
     assert.deepEqual(await store.check(), []);
   });
 

@@ -69,7 +69,7 @@ export class DownloadQueue {
   /** Reads a download; a second time, it is downloaded again. */
   read(index: number): Readable {
     const download = this.#downloads[index];
-    const chunks = download.taken ? download.start(download.stop.signal) : this.#take(download);
+    const chunks = download.taken ? again(download) : this.#take(download);
     download.taken = true;
     this.#wakeAll();
     return Readable.from(chunks, { objectMode: false });
@@ -186,4 +186,9 @@ export class DownloadQueue {
   #wakeAll(): void {
     for (const wake of this.#wake.splice(0)) wake();
   }
+}
+
+function again(download: Download): AsyncGenerator<Buffer, void, undefined> {
+  download.stop = new AbortController();
+  return download.start(download.stop.signal);
 }

@@ -8,6 +8,8 @@ import { StoreError } from "../store-error.ts";
 /** What registries accept at most of a manifest or an index; a configuration may be larger. */
 export const MAX_MANIFEST_BYTES = 4 << 20;
 export const MAX_CONFIG_BYTES = 16 << 20;
+/** Docker makes images of 127 at most. Each is a device. */
+const MAX_LAYERS = 1000;
 /** An index may hold indexes. */
 export const MAX_NESTING = 4;
 
@@ -68,6 +70,10 @@ export function imagesFor(manifests: readonly Descriptor[], wanted: Platform, la
 
 /** Reads the configuration that a manifest names. @throws StoreError damaged when they do not tell of the same layers */
 export function parseConfigOf(manifest: Manifest, bytes: Buffer, label: string): ImageConfig {
+  if (manifest.layers.length > MAX_LAYERS) {
+    const count = manifest.layers.length;
+    throw new StoreError("damaged", `Cannot import ${label}: it has ${count} layers, more than ${MAX_LAYERS}`);
+  }
   const config = parseImageConfig(bytes, `configuration ${manifest.config.digest} of ${label}`);
   if (config.diffIds.length === manifest.layers.length) return config;
   throw new StoreError(

@@ -70,7 +70,8 @@ export class CredentialHelper {
       child.on("close", (code, signal) => resolve(code ?? signal ?? "a signal"));
     });
     if (status === 0) return output;
-    const told = (output + complaint).trim();
+    // What it says, on either; but not what a helper said that was ended in the middle of it, as that may be a secret.
+    const told = typeof status === "number" ? (output + complaint).trim() : "";
     if (options !== undefined && told.includes(NOTHING)) return undefined;
     throw this.#failure(what, told === "" ? `it ended with ${status}` : told.slice(0, 300));
   }
