@@ -210,6 +210,8 @@ suite("docs/cluster.md", () => {
     for (const { snapshotter } of Object.values(runtimes)) assert.ok(snapshotter in proxies, snapshotter);
     const node = readConfigFile(join(kubernetes, "config.toml"))!;
     assert.equal(proxies["mica"].address, node.daemon?.containerd);
+    const dropIn = parseToml(read("packaging/containerd/mica.toml")) as unknown as ContainerdConfiguration;
+    assert.equal(dropIn.proxy_plugins["mica"].address, node.daemon?.containerd);
     assert.equal(proxies["mica"].exports.root, node.root);
   });
 
