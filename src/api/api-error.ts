@@ -48,10 +48,11 @@ const statusCodes: Partial<Record<string, number>> = {
 export function failureOf(error: unknown): { statusCode: number; failure: Failure } {
   const message = error instanceof Error && error.message !== "" ? error.message : String(error);
   const code = errorCode(error);
+  if (error instanceof ApiError) return { statusCode: error.statusCode, failure: { code: error.code, message } };
   // The server's own refusals, such as of a body that is too large, bring a status along, and a code with the server's name in it.
   if (error instanceof Error && "statusCode" in error && typeof error.statusCode === "number") {
-    const own = error instanceof ApiError ? error.code : error.statusCode === 413 ? "too-large" : "invalid-request";
-    return { statusCode: error.statusCode, failure: { code: own, message } };
+    const own = error.statusCode === 413 || error.statusCode === 431 ? "too-large" : "invalid-request";
+    return { statusCode: error.statusCode, failure: { code: own, message: `Cannot read the request: ${message}` } };
   }
   return { statusCode: statusCodes[code ?? ""] ?? 500, failure: { code: code ?? "FAILED", message } };
 }

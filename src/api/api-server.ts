@@ -1,5 +1,6 @@
+import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { limitIdleSender } from "../service/limit-idle.ts";
 import { ApiError, failureOf, idleError } from "./api-error.ts";
@@ -15,6 +16,12 @@ const bodyLimitBytes = 1 << 20;
 const longestParameter = 4096;
 /** A request's head comes at once, or somebody only keeps the connection. */
 const headersMs = 10_000;
+
+/** Answers to heads that Node's HTTP server gives up on, by its codes. */
+const refusedHeads: Partial<Record<string, [statusCode: number, reason: string]>> = {
+  HPE_HEADER_OVERFLOW: [431, "Request Header Fields Too Large"],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "Request Timeout"],
+};
 
 /** What the server needs beside its routes. */
 export interface ApiServerParts {
@@ -35,6 +42,8 @@ export function apiServer(routes: readonly Route[], parts: ApiServerParts): Fast
     requestTimeout: 0,
     keepAliveTimeout: 0,
     http: { headersTimeout: headersMs },
+    frameworkErrors: (error, request, reply) => void refuse(parts.log, error, request, reply),
+    clientErrorHandler: refuseConnection,
   });
   const silent = (): Error => idleError("Cannot read the request: its sender was silent");
   app.addHook("preParsing", (_request, _reply, payload, done) =>
@@ -124,6 +133,19 @@ function refuse(log: Logger, error: unknown, request: FastifyRequest, reply: Fas
   tell(log, error, request);
   const { statusCode, failure } = failureOf(error);
   return reply.code(statusCode).type("application/json").send(JSON.stringify(failure));
+}
+
+/** What is no HTTP, or no head that could be a request's. */
+function refuseConnection(error: ConnectionError, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [statusCode, reason] = refusedHeads[error.code] ?? [400, "Bad Request"];
+  const { failure } = failureOf(Object.assign(new Error(error.message), { statusCode }));
+  const body = JSON.stringify(failure);
+  const head = `HTTP/1.1 ${statusCode} ${reason}\r\nconnection: close\r\ncontent-type: application/json\r\n`;
+  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
 }
 
 /** What a client can put right is told to it alone. */

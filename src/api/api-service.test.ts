@@ -66,6 +66,8 @@ test("what cannot be read is refused by name, with a code and a status", async (
     [["GET", "/v1/devices/base/blocks/-1"], 400, "invalid-request", /counts from 0/],
     [["POST", "/v1/pool/grow", { data: "1G" }], 400, "EINVAL", /cannot be made smaller/],
     [["PATCH", "/v1/pool/autogrow", { threshold: "5%" }], 400, "EINVAL", /threshold/],
+    [["GET", "/v1/images/%ZZ"], 400, "invalid-request", /Cannot read the request: .*%ZZ/],
+    [["GET", `/v1/images/${"x".repeat(20_000)}`], 431, "too-large", /Cannot read the request/],
     [["GET", "/v1/requests/unknown"], 404, "not-found", /unknown/],
   ];
   for (const [call, status, code, message] of refusals) {

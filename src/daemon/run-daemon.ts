@@ -22,6 +22,7 @@ type Notify = (state: string) => void;
  */
 export async function runDaemon(options: DaemonOptions, stop: AbortSignal): Promise<void> {
   const log = daemonLog(options.logLevel);
+  process.on("uncaughtExceptionMonitor", (error) => log.fatal({ err: error }, "the daemon dies of a mistake in it"));
   const notify = notifier(log);
   const root = prepareRoot(options.graph.root);
   const release = claimForDaemon(root);
