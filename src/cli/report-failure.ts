@@ -1,4 +1,5 @@
 import { exitStatus } from "./exit-status.ts";
+import { printable } from "./printable.ts";
 import { UsageError } from "./usage-error.ts";
 
 /**
@@ -8,7 +9,7 @@ import { UsageError } from "./usage-error.ts";
  */
 export function reportFailure(error: unknown, json: boolean): number {
   const usage = error instanceof UsageError;
-  const message = messageOf(error);
+  const message = printable(messageOf(error));
   const code = usage ? "USAGE" : codeOf(error);
   process.stderr.write(json ? `${JSON.stringify({ error: { code, message } })}\n` : `mica: ${message}\n`);
   if (process.env.MICA_DEBUG === "1" && error instanceof Error) process.stderr.write(`${stackOf(error)}\n`);
