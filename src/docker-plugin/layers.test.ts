@@ -95,6 +95,19 @@ test("a tar that is damaged leaves a layer as it was, and another may follow", a
   assert.deepEqual(await devices.check(), []);
 });
 
+test("a layer that is larger than its device is refused while it comes, and nothing of it is left", async (t) => {
+  const plugin = await testPlugin(t);
+  if (plugin === undefined) return;
+  const { client, devices } = plugin;
+  await client.ok("Create", { ID: "small" });
+  const tar = craftTar([{ name: "large", content: Buffer.alloc(96 << 20, "large ") }]);
+  const { status, message } = failureOf(await client.applyDiff("small", Readable.from([tar])));
+  assert.equal(status, 500);
+  assert.match(message, /'large'.*no space left on device/i);
+  assert.deepEqual(await inLayer(client, "small", (root) => readdirSync(root)), []);
+  assert.deepEqual(await devices.check(), []);
+});
+
 test("a stream that breaks off is undone, and what comes next for the layer is taken for the rest of it", async (t) => {
   const plugin = await testPlugin(t);
   if (plugin === undefined) return;

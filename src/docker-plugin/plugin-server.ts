@@ -68,7 +68,12 @@ export function pluginServer(context: PluginContext, { idleMs }: { idleMs: numbe
       const tar = request.body instanceof Readable ? request.body : Readable.from([]);
       const { owners } = context.session;
       const isSenderThere = (): boolean => !request.raw.socket.destroyed;
-      return answer(reply, { Size: await during(context.layers.apply(id, { tar, owners, isSenderThere })) });
+      try {
+        return await answer(reply, { Size: await during(context.layers.apply(id, { tar, owners, isSenderThere })) });
+      } finally {
+        // What was not wanted any more: a sender that is kept from sending may never look for an answer.
+        request.raw.resume();
+      }
     });
     done();
   });
