@@ -14,7 +14,7 @@ import { ThinMetadata } from "../thin/metadata.ts";
 import { haveThinTools, makeBlockFile, seededRandom, withFolder } from "../thin/metadata.testing.ts";
 import { dump } from "./dump.ts";
 import { examine } from "./examination.ts";
-import { PoolReader } from "./pool-reader.ts";
+import { PoolReader, readState } from "./pool-reader.ts";
 
 const blocks = 160;
 const damages = 400;
@@ -130,7 +130,7 @@ function assertDumps(path: string, where: string): void {
   const file = openReadAheadFile(path);
   const sink = { beginPool: nothing, beginDevice: nothing, map: nothing, endDevice: nothing, endPool: nothing };
   try {
-    dump(new PoolReader(file), sink);
+    dump(new PoolReader(file, readState(file, "committed")), sink);
   } catch (error) {
     assert.ok(error instanceof MetadataError || error instanceof ThinError, `${String(error)}; ${where}`);
   } finally {

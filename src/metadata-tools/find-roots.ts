@@ -36,10 +36,10 @@ const mostDepth = 16;
  * the mappings that can be reached are as many as the details say. Of several such, the one that lies furthest back is the
  * latest, as long as the kernel had not come to the end of the device and begun again: that cannot be known.
  *
- * @param expected ids of the devices that the pool should hold
+ * @param expected ids of the devices that the pool should hold, where that is known
  * @returns undefined when there is no such pair
  */
-export function findRoots(file: BlockFile, expected: ReadonlySet<number>): FoundRoots | undefined {
+export function findRoots(file: BlockFile, expected?: ReadonlySet<number>): FoundRoots | undefined {
   return new RootSearch(file).best(expected);
 }
 
@@ -58,7 +58,7 @@ class RootSearch {
     }
   }
 
-  best(expected: ReadonlySet<number>): FoundRoots | undefined {
+  best(expected: ReadonlySet<number> | undefined): FoundRoots | undefined {
     const details = new Map<number, Map<number, DeviceDetails>>();
     const devices = new Map<number, Map<number, number>>();
     for (const number of this.#nodes) {
@@ -71,9 +71,8 @@ class RootSearch {
       for (const [mappingRoot, roots] of devices) {
         if (known.size !== roots.size || [...known.keys()].some((id) => !roots.has(id))) continue;
         const pair = this.#judge(mappingRoot, roots, detailsRoot, known);
-        const strange = [...known.keys()].filter((id) => !expected.has(id)).length;
-        const lacking = [...expected].filter((id) => !known.has(id)).length;
-        const rank = [-(strange + lacking), -pair.doubtful.length, pair.time, mappingRoot, detailsRoot];
+        const wrongDevices = expected === undefined ? 0 : differences(expected, known);
+        const rank = [-wrongDevices, -pair.doubtful.length, pair.time, mappingRoot, detailsRoot];
         if (best === undefined || ranksAbove(rank, best.rank)) best = { found: pair, rank };
       }
     }
@@ -171,6 +170,12 @@ class RootSearch {
     if (block.words[flagsWord] !== 1 && block.words[flagsWord] !== 2) return undefined;
     return sealFault(block, btreeNodeKind) === undefined ? block.words : undefined;
   }
+}
+
+/** How many ids are in one only of the two. */
+function differences(expected: ReadonlySet<number>, known: ReadonlyMap<number, unknown>): number {
+  const strange = [...known.keys()].filter((id) => !expected.has(id)).length;
+  return strange + [...expected].filter((id) => !known.has(id)).length;
 }
 
 function ranksAbove(rank: readonly number[], other: readonly number[]): boolean {

@@ -23,20 +23,15 @@ const refuseDamage: OnDamage = (problem) => {
 
 /** A pool's metadata, read from end to end. What is not asked for is not read. */
 export class PoolReader {
-  /** Of the state that is read. */
   readonly superblock: Superblock;
   readonly #file: BlockFile;
   readonly #onDamage: OnDamage;
 
-  /**
-   * @throws MetadataError when there is no usable superblock
-   * @throws ThinError when there is no such metadata snapshot
-   */
-  constructor(file: BlockFile, state: PoolState = "committed", onDamage: OnDamage = refuseDamage) {
+  /** @param superblock of the state that is read: see `readState` */
+  constructor(file: BlockFile, superblock: Superblock, onDamage: OnDamage = refuseDamage) {
     this.#file = file;
+    this.superblock = superblock;
     this.#onDamage = onDamage;
-    const pool = this.#readSuperblock(superblockLocation);
-    this.superblock = state === "committed" ? pool : this.#readSuperblock(heldRootOf(pool, state));
   }
 
   /** The roots of all devices' mapping trees, by ascending id. */
@@ -105,29 +100,35 @@ export class PoolReader {
   }
 
   #read(number: number, kind: BlockKind, memory?: BlockMemory): Block {
-    if (!(number < this.#file.sizeBlocks())) {
-      throw new MetadataError("EILSEQ", `metadata block ${number} lies beyond the device's end`, { block: number });
-    }
-    const block = new Block(number, memory);
-    this.#file.read(number, block.bytes);
-    verifySeal(block, kind);
-    return block;
+    return readVerified(this.#file, number, kind, memory);
   }
+}
 
-  #readSuperblock(location: number): Superblock {
-    const block = this.#readUnverified(location);
-    verifySuperblock(block, true);
-    return readSuperblock(block);
-  }
+/**
+ * The superblock of one of a pool's states.
+ *
+ * @throws MetadataError when there is no usable superblock
+ * @throws ThinError when there is no such metadata snapshot
+ */
+export function readState(file: BlockFile, state: PoolState): Superblock {
+  const block = new Block(superblockLocation);
+  file.read(superblockLocation, block.bytes);
+  verifySuperblock(block, true);
+  const pool = readSuperblock(block);
+  if (state === "committed") return pool;
+  const copy = readVerified(file, heldRootOf(pool, state), superblockKind);
+  verifySuperblock(copy, true);
+  return readSuperblock(copy);
+}
 
-  #readUnverified(location: number): Block {
-    if (location === superblockLocation) {
-      const block = new Block(location);
-      this.#file.read(location, block.bytes);
-      return block;
-    }
-    return this.#read(location, superblockKind);
+function readVerified(file: BlockFile, number: number, kind: BlockKind, memory?: BlockMemory): Block {
+  if (!(number < file.sizeBlocks())) {
+    throw new MetadataError("EILSEQ", `metadata block ${number} lies beyond the device's end`, { block: number });
   }
+  const block = new Block(number, memory);
+  file.read(number, block.bytes);
+  verifySeal(block, kind);
+  return block;
 }
 
 function heldRootOf({ heldRoot }: Superblock, state: "snapshot" | number): number {

@@ -8,6 +8,7 @@ export const thinTools: Readonly<Record<string, () => Promise<{ tool: ThinTool }
   thin_dump: () => import("./tools/thin-dump.ts"),
   thin_ls: () => import("./tools/thin-ls.ts"),
   thin_metadata_size: () => import("./tools/thin-metadata-size.ts"),
+  thin_repair: () => import("./tools/thin-repair.ts"),
   thin_restore: () => import("./tools/thin-restore.ts"),
   thin_rmap: () => import("./tools/thin-rmap.ts"),
 };

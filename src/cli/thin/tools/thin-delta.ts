@@ -1,6 +1,6 @@
 import { delta } from "../../../metadata-tools/delta.ts";
 import { BriefDeltaWriter, VerboseDeltaWriter } from "../../../metadata-tools/delta-xml-writer.ts";
-import { PoolReader } from "../../../metadata-tools/pool-reader.ts";
+import { PoolReader, readState } from "../../../metadata-tools/pool-reader.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { UsageError } from "../../usage-error.ts";
 import { openToRead } from "../metadata-device.ts";
@@ -37,7 +37,7 @@ export const tool: ThinTool = {
     const file = openToRead(path, state === "committed" ? "stopped" : "live");
     const out = standardOutputWriter();
     try {
-      const reader = new PoolReader(file, state);
+      const reader = new PoolReader(file, readState(file, state));
       const { superblock } = reader;
       const [left, right] = sides.map((side) => rootOf(reader, side));
       const dataBlocks = superblock.dataSpaceMap.blocks;

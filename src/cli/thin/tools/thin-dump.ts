@@ -1,14 +1,16 @@
 import { closeSync, openSync } from "node:fs";
 import { dump, type DumpOptions, type PoolDescription, type PoolSink } from "../../../metadata-tools/dump.ts";
-import { PoolReader } from "../../../metadata-tools/pool-reader.ts";
+import { PoolReader, readState } from "../../../metadata-tools/pool-reader.ts";
 import { PoolTextWriter } from "../../../metadata-tools/pool-text-writer.ts";
 import { PoolXmlWriter } from "../../../metadata-tools/pool-xml-writer.ts";
+import { repair } from "../../../metadata-tools/repair.ts";
 import { TextWriter } from "../../../metadata-tools/text-writer.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { UsageError } from "../../usage-error.ts";
 import { openToRead } from "../metadata-device.ts";
 import { writeAll } from "../output.ts";
 import { describedPool, poolOptions } from "../pool-options.ts";
+import { tellRepair } from "../tell-repair.ts";
 import type { ThinTool } from "../thin-tool.ts";
 import type { ToolLine } from "../tool-line.ts";
 
@@ -41,6 +43,8 @@ export const tool: ThinTool = {
     { long: "output", short: "o", argument: "required", value: "FILE", help: "Write there, not to standard output." },
     { long: "dev-id", argument: "required", value: "ID", help: "Dump this device only; may be given several times." },
     { long: "skip-mappings", help: "Leave the mappings out." },
+    { long: "repair", short: "r", help: "Dump what can be read of damaged metadata; see thin_repair." },
+    { long: "quiet", short: "q", help: "With --repair, do not tell what is lost." },
     ...poolOptions,
   ],
   examples: [
@@ -53,12 +57,16 @@ export const tool: ThinTool = {
     const output = line.value("output");
     const sinkOf = formatOf(line);
     const options = optionsOf(line);
+    if (line.has("repair") && line.has("metadata-snap"))
+      throw new UsageError("cannot use --repair with --metadata-snap");
     const state = line.has("metadata-snap") ? (line.number("metadata-snap") ?? "snapshot") : "committed";
     const file = openToRead(path, state === "committed" ? "stopped" : "live");
     const fd = output === undefined ? standardOutput : openSync(output, "w");
     const writer = new TextWriter((bytes) => writeAll(fd, bytes));
     try {
-      dump(new PoolReader(file, state), sinkOf(writer), options);
+      const sink = sinkOf(writer);
+      if (line.has("repair")) tellRepair(repair(file, sink, options), line);
+      else dump(new PoolReader(file, readState(file, state)), sink, options);
     } finally {
       // What was written before an error tells where that is.
       writer.flush();

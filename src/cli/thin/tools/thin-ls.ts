@@ -1,5 +1,5 @@
 import { exclusiveBlocksBelow } from "../../../metadata-tools/exclusive-blocks.ts";
-import { PoolReader } from "../../../metadata-tools/pool-reader.ts";
+import { PoolReader, readState } from "../../../metadata-tools/pool-reader.ts";
 import { blockMemory } from "../../../persistent-data/block.ts";
 import type { DeviceDetails } from "../../../thin/device-record.ts";
 import { exitStatus } from "../../exit-status.ts";
@@ -80,7 +80,7 @@ export const tool: ThinTool = {
     const state = line.has("metadata-snap") ? (line.number("metadata-snap") ?? "snapshot") : "committed";
     const file = openToRead(line.input, state === "committed" ? "stopped" : "live");
     try {
-      const reader = new PoolReader(file, state);
+      const reader = new PoolReader(file, readState(file, state));
       const exclusive = names.some((name) => /^(EXCLUSIVE|SHARED)/.test(name))
         ? exclusiveBlocks(reader)
         : new Map<number, number>();

@@ -1,4 +1,4 @@
-import { PoolReader } from "../../../metadata-tools/pool-reader.ts";
+import { PoolReader, readState } from "../../../metadata-tools/pool-reader.ts";
 import { type DataRegion, joinRegions, reverseMap } from "../../../metadata-tools/reverse-map.ts";
 import { literal } from "../../../metadata-tools/text-writer.ts";
 import { exitStatus } from "../../exit-status.ts";
@@ -32,18 +32,22 @@ export const tool: ThinTool = {
     const file = openToRead(line.input, "stopped");
     const out = standardOutputWriter();
     try {
-      reverseMap(new PoolReader(file), regions, (dataBlock, length, device, virtualBlock) => {
-        out
-          .text(text[0])
-          .number(dataBlock)
-          .text(text[1])
-          .number(dataBlock + length);
-        out.text(text[2]).number(device).text(text[3]).number(virtualBlock);
-        out
-          .text(text[4])
-          .number(virtualBlock + length)
-          .text(text[5]);
-      });
+      reverseMap(
+        new PoolReader(file, readState(file, "committed")),
+        regions,
+        (dataBlock, length, device, virtualBlock) => {
+          out
+            .text(text[0])
+            .number(dataBlock)
+            .text(text[1])
+            .number(dataBlock + length);
+          out.text(text[2]).number(device).text(text[3]).number(virtualBlock);
+          out
+            .text(text[4])
+            .number(virtualBlock + length)
+            .text(text[5]);
+        },
+      );
       out.flush();
     } finally {
       file.close();
