@@ -1,4 +1,5 @@
-import { lastErrno, libc, loadKoffi, type LibcFunction } from "./libc.ts";
+import { lastErrno, libc, type LibcFunction } from "./libc.ts";
+import { addressOf, setWide } from "./memory.ts";
 import { errno, SystemError } from "./system-error.ts";
 
 /** The kernel's asynchronous I/O (io_submit(2)) has no functions in libc. Source of the numbers: asm/unistd.h. */
@@ -60,7 +61,7 @@ export class Aio {
     this.#syscall = libc("long syscall(long, ulong, ulong, ulong, ulong, ulong)");
     this.#read = libc("long read(int, void *, ulong)");
     const context = new Uint32Array(LASTING_WORDS);
-    this.#check("io_setup", this.#syscall(numbers.setup, capacity, addressOf(context), 0, 0, 0));
+    this.#setUp(context);
     this.#context = context[0] + context[1] * TWO_32;
     this.eventFd = this.#check("eventfd", libc("int eventfd(uint, int)")(0, EFD_NONBLOCK | EFD_CLOEXEC));
     this.#iocbs = new Uint32Array(capacity * IOCB_WORDS);
@@ -140,19 +141,14 @@ export class Aio {
     handler(tag, result);
   }
 
+  #setUp(context: Uint32Array): void {
+    const result = this.#syscall(this.#numbers.setup, this.#capacity, addressOf(context), 0, 0, 0);
+    const exhausted = result < 0 && lastErrno() === errno.EAGAIN;
+    this.#check(exhausted ? "set asynchronous I/O up, as all of sysctl fs.aio-max-nr is in use," : "io_setup", result);
+  }
+
   #check(syscall: string, result: number): number {
     if (result < 0) throw new SystemError(lastErrno(), { syscall });
     return result;
   }
-}
-
-/** Where memory begins. Only for arrays of more than 64 bytes, which lie outside the heap and are not moved. */
-export function addressOf(memory: Uint8Array | Uint32Array | Int32Array): number {
-  return Number(loadKoffi().address(memory));
-}
-
-/** Writes a number below 2^53 as the two words of a 64-bit one. */
-export function setWide(words: Uint32Array, at: number, value: number): void {
-  words[at] = value;
-  words[at + 1] = value / TWO_32;
 }

@@ -1,5 +1,5 @@
 import { alignedBuffer } from "../../linux/aligned-buffer.ts";
-import { addressOf } from "../../linux/aio.ts";
+import { addressOf } from "../../linux/memory.ts";
 import { MAX_REQUEST_BYTES } from "./nbd-protocol.ts";
 
 /** What direct I/O may ask memory to be aligned to; as much room lies before the data, for a reply's headers. */

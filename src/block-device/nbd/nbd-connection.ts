@@ -1,4 +1,4 @@
-import { addressOf } from "../../linux/aio.ts";
+import { addressOf } from "../../linux/memory.ts";
 import { lastErrno, libc, type LibcFunction } from "../../linux/libc.ts";
 import { errno } from "../../linux/system-error.ts";
 import { MOST_STATUS_EXTENTS } from "./allocation.ts";

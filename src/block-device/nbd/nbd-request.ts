@@ -1,4 +1,4 @@
-import { addressOf } from "../../linux/aio.ts";
+import { addressOf } from "../../linux/memory.ts";
 import type { IoBuffer } from "./io-buffers.ts";
 import type { NbdConnection } from "./nbd-connection.ts";
 

@@ -21,21 +21,22 @@ try {
 }
 
 let device: ExportedDevice;
+let server: NbdServer;
 try {
   device = new ExportedDevice(start.blockDevice, start);
+  const { name, access, blockSizeBytes } = start;
+  const { sizeBytes, hasHoles } = device;
+  server = new NbdServer({
+    device,
+    exported: { name, sizeBytes, access, fastZeroes: hasHoles, blockSizeBytes },
+    listenerFd: LISTENER,
+    keeperFd: KEEPER,
+  });
 } catch (error) {
   writeSync(KEEPER, formatReport({ error: describe(error) }));
   process.exit(0);
 }
 writeSync(KEEPER, formatReport({ ok: true }));
-const { name, access, blockSizeBytes } = start;
-const { sizeBytes, hasHoles } = device;
-const server = new NbdServer({
-  device,
-  exported: { name, sizeBytes, access, fastZeroes: hasHoles, blockSizeBytes },
-  listenerFd: LISTENER,
-  keeperFd: KEEPER,
-});
 if (server.run() === "device gone") console.error(`${new Date().toISOString()} ${start.blockDevice} is gone`);
 device.close();
 process.exit(0);

@@ -1,4 +1,4 @@
-import { addressOf, setWide } from "../../linux/aio.ts";
+import { addressOf, setWide } from "../../linux/memory.ts";
 import { lastErrno, libc, type LibcFunction } from "../../linux/libc.ts";
 import { errno } from "../../linux/system-error.ts";
 import type { NbdRequest } from "./nbd-request.ts";
