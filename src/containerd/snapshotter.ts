@@ -114,11 +114,12 @@ export class Snapshotter {
           updatedNs: now,
           usageBytes,
         } as const;
-        await this.#files.write(committed);
+        // Neither needs the other: a device is activated when it is asked for.
+        const letGo = this.#letGo(active.device);
+        await this.#files.write(committed).finally(() => letGo);
         this.#index.remove(active);
         this.#index.add(committed);
       });
-      await this.#letGo(active.device);
     });
   }
 

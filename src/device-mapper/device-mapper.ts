@@ -91,6 +91,11 @@ export interface DeviceMapper {
    */
   suspend(name: string, options?: { noFlush?: boolean }): Promise<void>;
   resume(name: string): Promise<void>;
+  /**
+   * What was written to a thin device is on the disk when it resolves, with all that a file system mounted from it has in memory. The kernel's is
+   * suspended for that moment: not for who may be suspending it.
+   */
+  flush(name: string): Promise<void>;
   /** ENXIO when there is none; EBUSY when it is in use, unless deferred: then it goes at the last close. */
   remove(name: string, options?: { deferred?: boolean }): Promise<void>;
   cancelDeferredRemoval(name: string): Promise<void>;

@@ -1,5 +1,5 @@
 import type { DeviceMapper } from "../device-mapper/device-mapper.ts";
-import { activateDevice, deactivateDevice, type WhenBusy } from "./devices/activation.ts";
+import { activateDevice, deactivateDevice, flushDevice, type WhenBusy } from "./devices/activation.ts";
 import { changeAutogrow } from "./growth/autogrow-change.ts";
 import { autogrowPolicy, type AutogrowPolicy, type AutogrowSettings } from "./growth/autogrow-policy.ts";
 import { checkGraph } from "./check.ts";
@@ -190,7 +190,7 @@ export class DeviceSet {
   async settle(id: string): Promise<void> {
     checkDeviceId(id);
     const { context } = this.#parts;
-    await this.#onDevice(id, () => context.locks.change(() => withOriginAtRest(context, id, () => Promise.resolve())));
+    await this.#onDevice(id, () => flushDevice(context, id));
   }
 
   /** The lines of `docker info`, in its order and units. */

@@ -42,6 +42,10 @@ export function fileSystemTests(makeSetup: () => DeviceMapperSetup, devices: num
           assert.equal((await runProgram("sync", "-f", point)).status, 0);
           return hostBlocks() < full - (LARGE_MEBIBYTES << 10);
         });
+        writeFileSync(join(point, "unsynced"), `only in memory of ${fs}`);
+        await mapper.flush(`with-${fs}`);
+        const found = await runProgram("grep", "-qa", `only in memory of ${fs}`, join(setup.folder, "pool.data"));
+        assert.equal(found.status, 0, "what the file system had in memory is written out");
         assert.equal((await mapper.info(`with-${fs}`))?.open, true);
         await assert.rejects(mapper.remove(`with-${fs}`), { code: "EBUSY" });
         assert.equal(readFileSync(join(point, "small"), "utf8"), "stays");

@@ -29,6 +29,7 @@ export function refusalTests(makeSetup: () => DeviceMapperSetup): void {
         () => mapper.remove("nobody", { deferred: true }),
         () => mapper.cancelDeferredRemoval("nobody"),
         () => mapper.suspend("nobody"),
+        () => mapper.flush("nobody"),
         () => mapper.resume("nobody"),
         () => mapper.status("nobody"),
         () => mapper.table("nobody"),

@@ -116,6 +116,11 @@ export class KernelDevices implements DeviceMapper {
     }
   }
 
+  async flush(name: string): Promise<void> {
+    await this.suspend(name);
+    await this.resume(name);
+  }
+
   async remove(name: string, options: { deferred?: boolean } = {}): Promise<void> {
     try {
       const deferred = options.deferred === true;

@@ -113,6 +113,11 @@ export class UserspaceDevices implements DeviceMapper {
     await this.#send(found.paths.name, `resume ${name}`);
   }
 
+  async flush(name: string): Promise<void> {
+    const found = await this.#require(name);
+    if (found.kind === "thin") await this.#syncUnlessHeld(found);
+  }
+
   async remove(name: string, options: { deferred?: boolean } = {}): Promise<void> {
     const found = await this.#require(name);
     const pool = found.paths.name;

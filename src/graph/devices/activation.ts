@@ -83,3 +83,17 @@ export async function deactivateDevice(context: GraphContext, id: string, whenBu
     `Cannot deactivate device ${id}: it is in use. Unmount it, or end what has it open`,
   );
 }
+
+/** Writes out what an active device, and a file system mounted from it, have in memory. Only for who holds the device's lock. */
+export async function flushDevice(context: GraphContext, id: string): Promise<void> {
+  const flush = async (): Promise<void> => {
+    try {
+      await context.mapper.flush(context.names.device(id));
+    } catch (error) {
+      if (errorCode(error) !== "ENXIO") throw error; // it is not active: it was written out when it was
+    }
+  };
+  // The kernel's is suspended for it, as a snapshot's origin is, and only one may do that.
+  if (context.mapper.kind === "kernel") await context.locks.change(flush);
+  else await flush();
+}
