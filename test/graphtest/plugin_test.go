@@ -45,7 +45,7 @@ func TestSetup(t *testing.T)         { suite.GetDriver(t, driver) }
 func TestCreateEmpty(t *testing.T)   { suite.DriverTestCreateEmpty(t, driver) }
 func TestCreateBase(t *testing.T)    { suite.DriverTestCreateBase(t, driver) }
 func TestCreateSnap(t *testing.T)    { suite.DriverTestCreateSnap(t, driver) }
-func TestDeepLayerRead(t *testing.T) { suite.DriverTestDeepLayerRead(t, 64, driver) }
+func TestDeepLayerRead(t *testing.T) { suite.DriverTestDeepLayerRead(t, 32, driver) }
 func TestDiffApply(t *testing.T)     { suite.DriverTestDiffApply(t, 10, driver) }
 func TestChanges(t *testing.T)       { suite.DriverTestChanges(t, driver) }
 func TestSetQuota(t *testing.T)      { suite.DriverTestSetQuota(t, driver, true) }
