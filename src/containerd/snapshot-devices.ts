@@ -32,10 +32,6 @@ export function isSnapshotterDevice(device: string): boolean {
   return device.startsWith(prefix);
 }
 
-export function isBaseDevice(device: string): boolean {
-  return device.startsWith(basePrefix);
-}
-
 /** What snapshots without a parent begin as: a device with an empty file system, one for each format that the options ever asked for. */
 export interface Origin {
   device: string;
