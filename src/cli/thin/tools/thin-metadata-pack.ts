@@ -1,0 +1,49 @@
+import { closeSync, openSync } from "node:fs";
+import { packMetadata } from "../../../metadata-tools/pack/pack.ts";
+import { errorCode } from "../../../linux/system-error.ts";
+import { exitStatus } from "../../exit-status.ts";
+import { UsageError } from "../../usage-error.ts";
+import { openToRead } from "../metadata-device.ts";
+import { writeAll } from "../output.ts";
+import type { ThinTool } from "../thin-tool.ts";
+
+/** `thin_metadata_pack` */
+export const tool: ThinTool = {
+  name: "thin_metadata_pack",
+  summary: "pack a thin pool's metadata, to send it to someone",
+  operands: "-i {device|file} -o {file}",
+  description: [
+    "Packs all blocks of a device that hold a thin pool's metadata, sound or not as a whole, into a file that is a small part of its size. thin_metadata_unpack makes metadata of it again. Blocks that no metadata is in, whose checksums do not match, are left out.",
+    "The pool must not run meanwhile.",
+  ],
+  options: [
+    { long: "input", short: "i", argument: "required", value: "{device|file}", help: "The metadata." },
+    { long: "output", short: "o", argument: "required", value: "FILE", help: "The packed file." },
+    { long: "force", short: "f", help: "Write over a file that is there." },
+  ],
+  examples: [["thin_metadata_pack -i /dev/vg/pool_tmeta -o pool.pack", "for a report of a problem"]],
+  run(line) {
+    const input = line.value("input");
+    const output = line.value("output");
+    if (input === undefined) throw new UsageError("No input file provided.");
+    if (output === undefined) throw new UsageError("No output file provided.");
+    const file = openToRead(input, "stopped");
+    const fd = createOutput(output, line.has("force") ? "w" : "wx");
+    try {
+      packMetadata(file, (bytes) => writeAll(fd, bytes));
+    } finally {
+      closeSync(fd);
+      file.close();
+    }
+    return exitStatus.success;
+  },
+};
+
+function createOutput(path: string, flags: "w" | "wx"): number {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    if (errorCode(error) !== "EEXIST") throw error;
+    throw new Error(`Cannot write to ${path}: it is there already. Give --force to write over it.`, { cause: error });
+  }
+}
