@@ -139,6 +139,7 @@ start=$(sed -n 's/^ExecStart=\\(..*\\)/\\1/p' ${folder}/node/etc/systemd/system/
 MICA_RUN_DIR=${folder}/run MICA_CONFIG=${folder}/node/etc/mica/config.toml setsid $start >>${folder}/daemon.log 2>&1 &
 echo $! >${folder}/pid
 for _ in $(seq 600); do
+  kill -0 "$(cat ${folder}/pid)" || exit 1
   node "$MICA_IMAGE_FOLDER/packaging/kubernetes/probe.mjs" 2>/dev/null && exit 0
   sleep 0.1
 done
