@@ -12,6 +12,7 @@ import { measureImports } from "./import.ts";
 import { measureInKernel } from "./kernel/measure.ts";
 import { systems } from "./kernel/operations.ts";
 import { measureProcesses } from "./process.ts";
+import { measureRegistry } from "./registry.ts";
 import { ExportedPool } from "./stacks/exported-pool.ts";
 import { NbdPeer, nbdkitCow, qemuNbd } from "./stacks/nbd-peer.ts";
 import { Nbdkit } from "./stacks/nbdkit.ts";
@@ -22,12 +23,14 @@ import type { FioResult } from "./fio.ts";
 import { userModeLinuxRelease } from "../test/kernel/user-mode-linux.ts";
 import type { Stack } from "./stack.ts";
 
-type Section = "devices" | "nbd" | "graph" | "import" | "process" | "docker" | "containerd" | "kernel" | "thin-tools";
+type Section =
+  "devices" | "nbd" | "graph" | "import" | "registry" | "process" | "docker" | "containerd" | "kernel" | "thin-tools";
 const SECTIONS: readonly Section[] = [
   "devices",
   "nbd",
   "graph",
   "import",
+  "registry",
   "process",
   "docker",
   "containerd",
@@ -51,6 +54,7 @@ try {
       nbd,
       graph,
       import: imports,
+      registry,
       process: processes,
       docker,
       containerd,
@@ -122,6 +126,25 @@ async function imports(): Promise<void> {
   for (const { archive, tarSeconds, micaSeconds } of figures) {
     line([archive, `${tarSeconds.toFixed(2)} s`, `${micaSeconds.toFixed(2)} s`, ratio(tarSeconds / micaSeconds)]);
   }
+}
+
+async function registry(): Promise<void> {
+  const figures = await measureRegistry(dir);
+  heading(
+    `An image of ${(figures.imageBytes / 1e6).toFixed(0)} MB in six layers, a registry on this machine (medians of 3)`,
+  );
+  line(["what", "time", "ratio"]);
+  line(["---", "---:", "---:"]);
+  const seconds = (value: number): string => `${value.toFixed(2)} s`;
+  line(["mica pull", seconds(figures.micaPull), ""]);
+  line([
+    "skopeo copy into a layout, and mica import of that",
+    seconds(figures.copyAndImport),
+    ratio(figures.micaPull / figures.copyAndImport),
+  ]);
+  line(["of that, skopeo copy", seconds(figures.skopeoCopy), ratio(figures.micaPull / figures.skopeoCopy)]);
+  line(["mica push", seconds(figures.micaPush), ""]);
+  line(["skopeo copy to it", seconds(figures.skopeoPush), ratio(figures.micaPush / figures.skopeoPush)]);
 }
 
 async function processes(): Promise<void> {

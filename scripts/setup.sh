@@ -11,7 +11,7 @@ libraries=/usr/lib/$(uname -m)-linux-gnu
 runtime=(mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs
   "$libraries/libarchive.so.13:libarchive13" "$libraries/libdevmapper.so.1.02.1:libdevmapper1.02.1"
   thin_check:thin-provisioning-tools)
-test=(mount:mount tar:tar xz:xz-utils zstd:zstd fio:fio skopeo:skopeo getfattr:attr setcap:libcap2-bin
+test=(mount:mount tar:tar xz:xz-utils zstd:zstd fio:fio skopeo:skopeo openssl:openssl getfattr:attr setcap:libcap2-bin
   qemu-system-x86_64:qemu-system-x86 dmsetup:dmsetup busybox:busybox-static cpio:cpio
   linux.uml:user-mode-linux insmod:kmod cc:gcc /usr/include/stdio.h:libc6-dev setfacl:acl ip:iproute2
   lvm:lvm2 /lib/systemd/systemd-udevd:udev dockerd:docker.io containerd:containerd runc:runc jq:jq
@@ -27,7 +27,7 @@ bench=(fio:fio /usr/bin/time:time qemu-storage-daemon:qemu-system-common qemu-im
   "$go_sources/docker/go-connections:golang-github-docker-go-connections-dev"
   "$go_sources/vbatts/tar-split:golang-github-vbatts-tar-split-dev"
   /usr/include/libdevmapper.h:libdevmapper-dev pkg-config:pkg-config dpkg-source:dpkg-dev
-  dockerd:docker.io containerd:containerd runc:runc docker-registry:docker-registry busybox:busybox-static)
+  dockerd:docker.io containerd:containerd runc:runc docker-registry:docker-registry skopeo:skopeo busybox:busybox-static)
 wanted=("${runtime[@]}")
 case $purpose in
   runtime) ;;

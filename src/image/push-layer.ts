@@ -13,6 +13,8 @@ import type { LayerBlob, LayerRecord } from "./records.ts";
 import { rebuildLayer } from "./rebuild-layer.ts";
 
 const CHUNK_BYTES = 1 << 20;
+/** Of programs it makes blobs 3 % larger than zlib's usual 6 does, in a little more than half the time. Part of what a blob's digest is of. */
+const GZIP_LEVEL = 4;
 /** Blobs to ask for before a layer is packed anew. */
 const MAX_ASKED = 4;
 
@@ -122,7 +124,7 @@ async function packInto(file: FileHandle, tar: Readable, { packed, signal }: Pus
   }
   try {
     const options = signal === undefined ? {} : { signal };
-    await pipeline(tar, count, createGzip({ chunkSize: CHUNK_BYTES }), write, options);
+    await pipeline(tar, count, createGzip({ chunkSize: CHUNK_BYTES, level: GZIP_LEVEL }), write, options);
   } finally {
     // Until then the layer is mounted.
     tar.destroy();
