@@ -33,9 +33,10 @@ test("Docker's own driver tests pass through the plugin", { skip }, async (t) =>
   // Its benchmarks too, each of them once.
   const child = spawn(program, ["-test.v", "-test.bench=.", "-test.benchtime=1x"], {
     env: { ...process.env, MICA_PLUGIN: plugin, TMPDIR: graph.runDir },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
-  const [output] = await Promise.all([text(child.stdout), once(child, "exit")]);
+  const [printed, complaints] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
+  const output = printed + complaints;
   const results = [...output.matchAll(/^--- (PASS|FAIL|SKIP): (Test\w+)/gm)];
   for (const [, result, name] of results) {
     await t.test(`${name} of graphtest`, () => assert.equal(result, "PASS", output));
