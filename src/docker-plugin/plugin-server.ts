@@ -1,9 +1,9 @@
 import { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { limitIdleSender } from "../service/limit-idle.ts";
 import { diff } from "./compare-layers.ts";
 import { driverCalls } from "./driver-calls.ts";
-import { limitIdle } from "./limit-idle.ts";
 import type { PluginContext } from "./plugin-context.ts";
 import { pluginContentType, readRequest, RequestError, requests } from "./protocol.ts";
 import { sendTar } from "./send-tar.ts";
@@ -34,7 +34,11 @@ export function pluginServer(context: PluginContext, { idleMs }: { idleMs: numbe
     void ended.then(() => underWay.delete(ended));
     return work;
   };
-  app.addHook("preParsing", (_request, _reply, payload, done) => done(null, limitIdle(payload as Readable, idleMs)));
+  const silent = (): Error =>
+    new RequestError(408, `Cannot read the request: its sender was silent for ${idleMs / 1000} s`);
+  app.addHook("preParsing", (_request, _reply, payload, done) =>
+    done(null, limitIdleSender(payload as Readable, idleMs, silent)),
+  );
   let closing = false;
   app.addHook("onRequest", (request, reply, done) => {
     void during(finished(reply.raw)).catch(nothing);
