@@ -106,13 +106,14 @@ export class ExportIo {
     const request = this.#steps[0];
     const trims = request.command === Command.TRIM;
     const keep = (request.flags & CommandFlag.NO_HOLE) !== 0;
+    const fast = (request.flags & CommandFlag.FAST_ZERO) !== 0;
     const { hasHoles } = this.#device;
     const begin = request.offset + request.done;
     const end = this.#stepEnd(begin, request, (hasHoles && !keep) || trims ? STEP_BYTES.quick : STEP_BYTES.slow);
     this.#known.forget(begin, end);
     this.#try(request, () => {
       if (trims) this.#device.trim(begin, end - begin);
-      else this.#device.zero(begin, end - begin, keep ? "kept" : "given back");
+      else this.#device.zero(begin, end - begin, keep ? "kept" : fast ? "let go or refused" : "let go");
     });
     request.done = end - request.offset;
     if (request.error === 0 && request.done < request.length) return;

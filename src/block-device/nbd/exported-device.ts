@@ -96,11 +96,17 @@ export class ExportedDevice {
     if (begin < end) ifPossible(() => blockDiscard(this.#claim, begin, end - begin));
   }
 
-  /** Makes a range read as zeroes. @param space whether it may be given back */
-  zero(offset: number, length: number, space: "kept" | "given back"): void {
+  /**
+   * Makes a range read as zeroes.
+   *
+   * @param space "kept": it stays allocated; "let go" where that is possible; "let go or refused", as zeroes would have to be written: EOPNOTSUPP
+   */
+  zero(offset: number, length: number, space: "kept" | "let go" | "let go or refused"): void {
     if (this.hasHoles) {
-      if (space === "given back" && ifPossible(() => punchHole(this.fd, offset, length))) return;
-      zeroRange(this.fd, offset, length);
+      if (space === "let go or refused") punchHole(this.fd, offset, length);
+      else if (space === "kept" || !ifPossible(() => punchHole(this.fd, offset, length))) {
+        zeroRange(this.fd, offset, length);
+      }
       return;
     }
     const end = offset + length;
