@@ -7,6 +7,13 @@ async function run(program: string, words: string[]): Promise<number> {
   return (await import("./thin/run-thin-tool.ts")).runThinTool(call);
 }
 
-// Leaves at once: nothing that a library keeps open may hold the shell's prompt back. Writes to stdout are done by now,
-// as Node writes to files, terminals and pipes synchronously on Linux.
-process.exit(await run(process.argv[1], process.argv.slice(2)));
+/** A pipe takes 64 KiB; what its reader has not made room for yet would be lost. */
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0) return Promise.resolve();
+  return new Promise((resolve) => stream.write("", () => resolve()));
+}
+
+const status = await run(process.argv[1], process.argv.slice(2));
+await Promise.all([drained(process.stdout), drained(process.stderr)]);
+// Leaves at once: nothing that a library keeps open may hold the shell's prompt back.
+process.exit(status);
