@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { copyFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
+import { makePoolFolders, poolPaths } from "../src/block-device/pool-paths.ts";
+import { writePoolState } from "../src/block-device/pool-state.ts";
+import { identify } from "../src/block-device/process-identity.ts";
+import { bootId } from "../src/linux/boot-id.ts";
 import { ThinMetadata } from "../src/thin/metadata.ts";
 import { lockFileSync } from "../src/linux/flock.ts";
 import { makeBlockFile } from "../src/thin/metadata.testing.ts";
+import { micaCommand } from "./cli-support.ts";
 import { madePools } from "./thin-pools.ts";
 import { byName, lacksDebiansTools, ours, scratchFolder, theirs } from "./thin-tools-support.ts";
 
@@ -216,6 +222,25 @@ suite("the tools' own way with arguments", () => {
     lock.release();
     assert.ok(readFileSync(file).equals(before));
   });
+});
+
+test("what a pool that died has in its journal still is not written over", (t) => {
+  const folder = scratchFolder(t);
+  const file = join(folder, "metadata");
+  const xml = join(folder, "xml");
+  madePools[0].make(file);
+  assert.equal(ours("thin_dump", "-o", xml, file).status, 0);
+  const paths = poolPaths(join(folder, "run"), "died");
+  makePoolFolders(paths);
+  writeFileSync(paths.journal, "");
+  writeFileSync(paths.table, `0 1000 thin-pool ${file} /dev/null 128 0`);
+  writePoolState(paths, { name: "died", bootId: bootId(), supervisor: identify(process.pid)! });
+  const env = { ...process.env, MICA_RUN_DIR: join(folder, "run") };
+  const words = [micaCommand, "thin_restore", "-i", xml, "-o", file];
+  const { status, stderr } = spawnSync(process.execPath, words, { env, encoding: "utf8" });
+  assert.equal(status, 1);
+  assert.match(stderr, /^Cannot write to .*: pool died was not ended/);
+  assert.equal(ours("thin_restore", "-i", xml, "-o", file).status, 0);
 });
 
 suite("thin_delta", () => {

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { claimDevice } from "../../block-device/claim-device.ts";
 import { isClaimedByEngine, kernelUserOf } from "../../block-device/device-users.ts";
+import { unendedPoolOn } from "../../block-device/unended-pool.ts";
 import { isBlockDevice } from "../../linux/block-device.ts";
 import type { BlockFile } from "../../persistent-data/block-file.ts";
 import { openBlockFile } from "../../persistent-data/block-file.ts";
@@ -26,8 +27,18 @@ export function openToRead(path: string, liveness: Liveness): BlockFile {
 /** Opens metadata to be written, and keeps others from it until this process ends. @throws Error when it is not there, or in use */
 export function openToWrite(path: string): BlockFile {
   requireDevice(path, "write to");
-  claimDevice(path, "write to");
+  claimToWrite(path);
   return openBlockFile(path);
+}
+
+/** Keeps others from a device or file until this process ends. @throws Error when a pool, a mount or another program holds it */
+export function claimToWrite(path: string): void {
+  claimDevice(path, "write to");
+  const pool = unendedPoolOn(path);
+  if (pool === undefined) return;
+  throw new Error(
+    `Cannot write to ${path}: pool ${pool} was not ended, and its journal holds changes to it. Open the pool once more and end it (mica shutdown).`,
+  );
 }
 
 function requireDevice(path: string, doing: string): void {
