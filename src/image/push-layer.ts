@@ -13,6 +13,8 @@ import type { LayerBlob, LayerRecord } from "./records.ts";
 import { rebuildLayer } from "./rebuild-layer.ts";
 
 const CHUNK_BYTES = 1 << 20;
+/** So much has to go through in a minute, or the line counts as dead. */
+const SENT_BYTES = 128 << 10;
 /** Of programs it makes blobs 3 % larger than zlib's usual 6 does, in a little more than half the time. Part of what a blob's digest is of. */
 const GZIP_LEVEL = 4;
 /** Blobs to ask for before a layer is packed anew. */
@@ -136,7 +138,7 @@ async function packInto(file: FileHandle, tar: Readable, { packed, signal }: Pus
 function readBlob(file: FileHandle, blob: BlobDescriptor, { sent }: PushTarget): Readable {
   async function* chunks(): AsyncGenerator<Buffer> {
     for (let at = 0; at < blob.sizeBytes;) {
-      const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, blob.sizeBytes - at));
+      const buffer = Buffer.allocUnsafe(Math.min(SENT_BYTES, blob.sizeBytes - at));
       const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
       if (bytesRead === 0) throw new Error("Cannot send the layer: its file ended early");
       at += bytesRead;

@@ -22,6 +22,8 @@ export interface ApiRequest {
   scopes: readonly string[];
   headers?: Record<string, string>;
   body?: (() => Readable | Buffer) | undefined;
+  /** See `HttpRequest`. */
+  answerMs?: number;
   /** Statuses that are answers; all others are errors. */
   expected: readonly number[];
   /** "once": what is asked for cannot be repeated by itself. */
@@ -93,15 +95,23 @@ export class Endpoint {
   async #authorized(wanted: ApiRequest): Promise<HttpResponse> {
     const base = await this.#scheme(wanted.signal);
     const url = typeof wanted.to === "string" ? new URL(`${this.place.prefix}/v2/${wanted.to}`, base) : wanted.to;
-    const { method, headers = {}, body, scopes, signal } = wanted;
+    const { method, headers = {}, body, answerMs, scopes, signal } = wanted;
     // Shown to the registry alone, wherever it says to go on.
     const own = url.origin === base.origin;
     const authorization = own ? await this.#authorizer.header(scopes) : undefined;
-    const response = await this.#transport.send({ method, url, headers, body, signal, authorization });
+    const response = await this.#transport.send({ method, url, headers, body, answerMs, signal, authorization });
     if (response.status !== 401 || response.url.origin !== base.origin) return response;
     await discard(response);
     const answered = await this.#authorizer.answer(response, scopes, authorization, signal);
-    const second = await this.#transport.send({ method, url, headers, body, signal, authorization: answered });
+    const second = await this.#transport.send({
+      method,
+      url,
+      headers,
+      body,
+      answerMs,
+      signal,
+      authorization: answered,
+    });
     if (second.status !== 401 || !answered.startsWith("Basic ")) return second;
     await discard(second);
     throw await this.#authorizer.refusal();

@@ -9,6 +9,9 @@ import type { Place } from "./places.ts";
 import { RegistryError } from "./registry-error.ts";
 import type { RegistryAccess } from "./repository.ts";
 
+/** Registries on object stores take their time over a large blob once they have it. */
+const UPLOAD_ANSWER_MS = 600_000;
+
 /** One repository of a registry, to push to. Close it. */
 export class PushRepository {
   readonly #path: string;
@@ -137,6 +140,7 @@ export class PushRepository {
       to: session,
       headers: { "content-type": "application/octet-stream", "content-length": String(sizeBytes) },
       body: open,
+      answerMs: Math.max(this.#endpoint.patience.answerMs, UPLOAD_ANSWER_MS),
       scopes: this.#scopes(),
       expected: [201, 204],
       attempts: "once",

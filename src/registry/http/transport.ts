@@ -29,6 +29,8 @@ export interface HttpRequest {
   authorization?: string | undefined;
   /** Makes the body anew each time. */
   body?: (() => Readable | Buffer | string) | undefined;
+  /** How long to wait for an answer to begin, once all is sent; as usual if undefined. */
+  answerMs?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -96,7 +98,7 @@ export class Transport {
   }
 
   async #once(
-    { method, headers, authorization, body, signal, url: asked }: HttpRequest,
+    { method, headers, authorization, body, answerMs, signal, url: asked }: HttpRequest,
     url: URL,
   ): Promise<HttpResponse> {
     signal?.throwIfAborted();
@@ -114,6 +116,7 @@ export class Transport {
           ...(authorization !== undefined && url.origin === asked.origin && { authorization }),
         },
         ...(content !== undefined && { body: content }),
+        ...(answerMs !== undefined && { headersTimeout: answerMs }),
         ...(signal !== undefined && { signal }),
       });
       // Abandoned bodies end in an error that nobody waits for.
