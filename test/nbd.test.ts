@@ -6,9 +6,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { runningExport } from "../src/block-device/nbd/export-record.ts";
 import { Command, CommandFlag } from "../src/block-device/nbd/nbd-protocol.ts";
 import { childrenOf } from "../src/block-device/nbd/testing/children-of.ts";
+import { killProcess } from "../src/block-device/nbd/testing/kill-process.ts";
 import { NbdClient } from "../src/block-device/nbd/testing/nbd-client.ts";
 import { poolPaths } from "../src/block-device/pool-paths.ts";
-import { readPoolState } from "../src/block-device/pool-state.ts";
+import { readPoolState, type PoolState } from "../src/block-device/pool-state.ts";
 import { isAlive, type ProcessIdentity } from "../src/block-device/process-identity.ts";
 import { poolFolders } from "../src/block-device/pool-process.ts";
 import { lacksRequirement, run, scratchGraph, smallImage, type Outcome, type Scratch } from "./cli-support.ts";
@@ -33,8 +34,12 @@ async function succeed(program: string, ...args: string[]): Promise<string> {
   return outcome.stdout;
 }
 
+function stateOf(scratch: Scratch): PoolState | undefined {
+  return readPoolState(poolPaths(scratch.runFolder, poolFolders(scratch.runFolder)[0]));
+}
+
 function engineOf(scratch: Scratch): ProcessIdentity | undefined {
-  return readPoolState(poolPaths(scratch.runFolder, poolFolders(scratch.runFolder)[0]))?.engine;
+  return stateOf(scratch)?.engine;
 }
 
 function serverOf(scratch: Scratch): number {
@@ -46,13 +51,19 @@ function serverOf(scratch: Scratch): number {
 /** Kills the pool's engine and waits for the next one. */
 async function killEngine(scratch: Scratch): Promise<void> {
   const engine = engineOf(scratch);
-  process.kill(engine?.pid ?? 0, "SIGKILL");
+  killProcess(engine);
   for (let tries = 0; tries < 2000; tries++) {
     const next = engineOf(scratch);
     if (next !== undefined && next.pid !== engine?.pid && isAlive(next)) return;
     await sleep(5);
   }
   throw new Error("Cannot wait longer for another engine");
+}
+
+/** Kills the pool's engine and its supervisor. */
+function killPool(scratch: Scratch): void {
+  const state = stateOf(scratch);
+  for (const victim of [state?.supervisor, state?.engine]) killProcess(victim);
 }
 
 async function assertSound(scratch: Scratch): Promise<void> {
@@ -210,7 +221,7 @@ suite("devices exported by NBD", { timeout: 300_000 }, () => {
       const before = writers.map(({ answered }) => answered);
       for (let tries = 0; tries < 4000 && writers.some(({ answered }, at) => answered < before[at] + 3); tries++)
         await sleep(5);
-      if (kill % 2 === 0) process.kill(serverOf(scratch), "SIGKILL");
+      if (kill % 2 === 0) killProcess({ pid: serverOf(scratch) });
       else await killEngine(scratch);
     }
     await NbdClient.open(nbd).then((client) => client.destroy());
@@ -237,9 +248,11 @@ suite("devices exported by NBD", { timeout: 300_000 }, () => {
     const data = Buffer.alloc(4096, 0x42);
     const place = { offset: 100 << 20, length: 4096 };
     assert.equal((await client.ask(Command.WRITE, { ...place, flags: CommandFlag.FUA }, data)).error, 0);
-    const { supervisor, engine } = readPoolState(poolPaths(scratch.runFolder, poolFolders(scratch.runFolder)[0])) ?? {};
-    for (const victim of [supervisor, engine]) process.kill(victim?.pid ?? 0, "SIGKILL");
+    killPool(scratch);
+    // Before the old export has noticed, and after it.
+    await scratch.ok("attach", "web", "--nbd", nbd);
     await client.closed();
+    killPool(scratch);
     for (let tries = 0; tries < 2000 && existsSync(nbd); tries++) await sleep(5);
     assert.ok(!existsSync(nbd));
     await scratch.ok("attach", "web", "--nbd", nbd);

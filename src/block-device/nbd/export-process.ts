@@ -34,7 +34,10 @@ export class ExportError extends Error {
  */
 export async function startExport(start: ExportStart): Promise<void> {
   const running = runningExport(start.folder, start.device);
-  if (running === undefined) {
+  const outlived = running !== undefined && running.blockDevice !== start.blockDevice;
+  // Its pool was opened again: it is about to see that its block device is gone.
+  if (outlived) await endKeeper(running);
+  if (running === undefined || outlived) {
     mkdirSync(start.folder, { recursive: true, mode: 0o700 });
     await startKeeper(start);
   } else if (!isSame(running, start)) {
@@ -95,5 +98,5 @@ async function endKeeper({ keeper, name, folder }: ExportRecord): Promise<void> 
 }
 
 function isSame(one: ExportStart, other: ExportStart): boolean {
-  return (["socket", "access", "claim", "name", "blockDevice"] as const).every((key) => one[key] === other[key]);
+  return (["socket", "access", "claim", "name"] as const).every((key) => one[key] === other[key]);
 }

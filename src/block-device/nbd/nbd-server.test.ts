@@ -12,6 +12,7 @@ import type { ExportStart } from "./export-start.ts";
 import { Chunk, Command, CommandFlag, NbdError } from "./nbd-protocol.ts";
 import { childrenOf } from "./testing/children-of.ts";
 import { request } from "./testing/frames.ts";
+import { killProcess } from "./testing/kill-process.ts";
 import { NbdClient } from "./testing/nbd-client.ts";
 
 const possible = process.getuid?.() === 0 && existsSync("/dev/loop-control");
@@ -225,7 +226,7 @@ describe("the NBD server", { skip: possible ? false : "needs root and loop devic
     const before = await open();
     await before.ask(WRITE, { offset: 0, length: 4096, flags: CommandFlag.FUA }, Buffer.alloc(4096, 0x77));
     const killed = identify(serverPid());
-    process.kill(killed?.pid ?? 0, "SIGKILL");
+    killProcess(killed);
     await before.closed();
     const again = await open();
     assert.equal((await again.ask(READ, { length: 4096 })).payload[8], 0x77);
@@ -261,7 +262,7 @@ describe("the NBD server", { skip: possible ? false : "needs root and loop devic
     assert.equal((await reader.ask(WRITE, { length: 512 }, Buffer.alloc(512))).error, NbdError.EPERM);
     assert.equal((await reader.ask(TRIM, { length: 512 })).error, NbdError.EPERM);
     const [keeper, server] = [runningExport(start.folder, start.device)?.keeper, identify(serverPid())];
-    process.kill(keeper?.pid ?? 0, "SIGKILL");
+    killProcess(keeper);
     while (isAlive(server)) await sleep(5);
     await startExport(start);
     assert.equal((await (await open()).ask(READ, { length: 4096 })).payload[8], 0x33);
