@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
-import { lacksRequirement, outcomeOf, run, scratchGraph, smallImage } from "./cli-support.ts";
+import { lacksRequirement, micaCommand, outcomeOf, run, scratchGraph, smallImage } from "./cli-support.ts";
 import type { Outcome, Scratch } from "./cli-support.ts";
 import { servedGraph } from "./served-graph.ts";
+import { userspaceDeviceMapper } from "../src/device-mapper/userspace/userspace-device-mapper.ts";
+import { openDeviceSet } from "../src/graph/graph.ts";
 import type { ListedDevice } from "../src/cli/device-index.ts";
 import type { Change, ImageSummary, TreeNode } from "../src/index.ts";
 
@@ -260,6 +263,24 @@ for (const [way, make] of ways) {
       await scratch.ok("info");
       await scratch.end();
       assert.equal((await scratch.json<Record<string, string>>("info"))["Base Device Size"], "268.4MB");
+    });
+
+    test("a reader that takes its time misses nothing", async (t) => {
+      if (lacksRequirement(t)) return;
+      const scratch = await make(t);
+      await scratch.ok("info");
+      const devices = await openDeviceSet({
+        root: scratch.root,
+        deviceMapper: userspaceDeviceMapper({ runDir: scratch.runFolder }),
+      });
+      for (let n = 0; n < 300; n++) await devices.create(`device-${n}`);
+      await devices.close();
+      const env = { ...process.env, MICA_ROOT: scratch.root, MICA_RUN_DIR: scratch.runFolder };
+      // More than a pipe holds, so that the command has to wait.
+      const reader = ["-c", '"$0" "$1" ls --json | (sleep 1; cat)', process.execPath, micaCommand];
+      const answer = await outcomeOf(spawn("sh", reader, { env }));
+      assert.ok(answer.stdout.length > 2 ** 16);
+      assert.equal((JSON.parse(answer.stdout) as unknown[]).length, 301);
     });
 
     test("a reader that goes away is no news", async (t) => {
