@@ -18,13 +18,15 @@ const lengthColumn = 1;
 const deviceColumn = 2;
 const virtualColumn = 3;
 
-/** Tells which devices map the data blocks of some regions: ascending by data block, where that is equal by device. */
+/** Tells which devices map the data blocks of regions, see `joinRegions`: ascending by data block, where that is equal by device. */
 export function reverseMap(reader: PoolReader, regions: readonly DataRegion[], onOwner: OnOwner): void {
   const found = new NumberColumns(4);
   for (const [device, root] of reader.mappingRoots()) {
     const runs = new MappingRuns((virtualBlock, dataBlock, _, length) => {
-      for (const { begin, end } of regionsOf(regions, dataBlock, length)) {
-        found.add(begin, end - begin, device, virtualBlock + begin - dataBlock);
+      for (const region of regions) {
+        const begin = Math.max(region.begin, dataBlock);
+        const end = Math.min(region.end, dataBlock + length);
+        if (begin < end) found.add(begin, end - begin, device, virtualBlock + begin - dataBlock);
       }
     }, "any time");
     reader.walkMappings(root, `thin device ${device}`, (words) => runs.add(words));
@@ -37,15 +39,6 @@ export function reverseMap(reader: PoolReader, regions: readonly DataRegion[], o
       found.get(row, deviceColumn),
       found.get(row, virtualColumn),
     );
-  }
-}
-
-/** Parts of a run that lie in a region; regions that meet or overlap give one part. */
-function* regionsOf(regions: readonly DataRegion[], first: number, length: number): Iterable<DataRegion> {
-  for (const region of regions) {
-    const begin = Math.max(region.begin, first);
-    const end = Math.min(region.end, first + length);
-    if (begin < end) yield { begin, end };
   }
 }
 
