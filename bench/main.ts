@@ -6,7 +6,7 @@ import { measureBlockDevices } from "./block-devices.ts";
 import { measureContainerd, snapshotters } from "./containerd/measure.ts";
 import { drivers } from "./docker/contenders.ts";
 import { measureDocker } from "./docker/measure.ts";
-import { measureThinTools } from "./thin-tools.ts";
+import { measureThinTools, runsAtScale } from "./thin-tools.ts";
 import { measureGraph } from "./graph.ts";
 import { measureImports } from "./import.ts";
 import { measureInKernel } from "./kernel/measure.ts";
@@ -207,7 +207,9 @@ async function kernel(): Promise<void> {
 
 function thinTools(): void {
   for (const scale of [1, 10]) {
-    heading(`The thin tools and Debian's 0.9.0, ${2 * scale} million mappings on 200 devices (medians of 5)`);
+    heading(
+      `The thin tools and Debian's 0.9.0, ${2 * scale} million mappings on 200 devices (medians of ${runsAtScale(scale)})`,
+    );
     line(["tool", "mica", "0.9.0", "time, mica ÷ 0.9.0", "processor time", "0.9.0", "memory", "0.9.0"]);
     line(["---", ...Array.from({ length: 7 }, () => "---:")]);
     for (const { line: words, mica, theirs } of measureThinTools(dir, scale)) {
