@@ -38,7 +38,10 @@ export interface MountWish {
   forNow?: boolean | undefined;
 }
 
-/** Where it is known that there is little to read or write, another thread would cost more than it spares this one. */
+/**
+ * Where it is known that there is little to read or write, another thread would cost more than it spares this one; not with a pool in user
+ * space, whose engine is another process with a queue of its own.
+ */
 type Pace = "at once" | "on another thread";
 
 /** What was mounted for less has little to write out. */
@@ -125,7 +128,7 @@ export class MountedDevices {
     this.#uses.delete(id);
     if (use.kept || this.#context.locks.hasOtherUsers(id) || isLeftInPlace(this.#context, id)) return;
     try {
-      await this.unmount(id, performance.now() - use.since < momentMs ? "at once" : "on another thread");
+      await this.unmount(id, this.#pace(performance.now() - use.since < momentMs));
     } catch (error) {
       this.#context.locks.beginUse(id);
       this.#uses.set(id, use);
@@ -210,8 +213,7 @@ export class MountedDevices {
     const device = lingered ?? (await activateDevice(this.#context, id, metadata));
     try {
       if (wish.forNow === true) markForNow(this.#context, id);
-      const pace = isNew || lingered !== undefined ? "at once" : "on another thread";
-      await this.#mount(id, device, type, wish, pace);
+      await this.#mount(id, device, type, wish, this.#pace(isNew || lingered !== undefined));
     } catch (error) {
       forgetForNow(this.#context, id);
       const socket = exportSocketOf(this.#context, id);
@@ -301,6 +303,10 @@ export class MountedDevices {
         await sleep(unmountPauseMs);
       }
     }
+  }
+
+  #pace(hasLittleToDo: boolean): Pace {
+    return hasLittleToDo && this.#context.mapper.kind === "kernel" ? "at once" : "on another thread";
   }
 
   /** The base device's, which is every device's and never another: read once. */
