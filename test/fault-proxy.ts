@@ -100,7 +100,7 @@ function faulty(fault: Fault, outgoing: ServerResponse): Transform {
         if (left > 0) this.push(chunk.subarray(0, left));
         if (fault.kind === "cut" && passed > fault.afterBytes) {
           // What was passed on is to get there first.
-          setTimeout(() => outgoing.socket?.destroy(), 30);
+          setTimeout(() => outgoing.socket?.destroy(), 200);
           return;
         }
         if (fault.kind === "stall" && passed > fault.afterBytes) return; // never done

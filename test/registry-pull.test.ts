@@ -176,10 +176,18 @@ suite("pulling over bad lines", () => {
     };
     const pulled = await store.pull(`${proxy.address}/app:1`, { insecure: true, patience: impatience });
     assert.equal(pulled.id, image.id);
-    const ranges = proxy.blobRequests().flatMap(({ headers }) => headers.range ?? []);
-    assert.ok(ranges.includes("bytes=1500000-"), `asked for ${ranges.join(", ")}`);
-    assert.ok(ranges.includes("bytes=2200000-"), `asked for ${ranges.join(", ")}`);
-    assert.ok(ranges.includes("bytes=50-"), `asked for ${ranges.join(", ")}`);
+    // What was sent and what had come before the line broke are not always the same.
+    const offsets = (digest: string): number[] =>
+      proxy
+        .blobRequests()
+        .filter(({ url }) => url.endsWith(digest))
+        .flatMap(({ headers }) => headers.range ?? [])
+        .map((range) => Number(/^bytes=(\d+)-$/.exec(range)?.[1]));
+    const [afterCut, afterStall, ...more] = offsets(image.layers[0].digest);
+    assert.ok(afterCut > 0 && afterCut <= 1_500_000, `first from ${afterCut}`);
+    assert.ok(afterStall > afterCut && afterStall <= afterCut + 700_000, `then from ${afterStall}`);
+    assert.deepEqual([more, offsets(image.layers[1].digest)], [[], []]);
+    assert.ok(offsets(image.layers[2].digest).every((offset) => offset <= 50));
   });
 
   const hostile: [string, Parameters<typeof faultOn>[1], { code: string; message: RegExp }][] = [
@@ -226,19 +234,21 @@ suite("pulling over bad lines", () => {
       { code: "unreachable", message: /not proper HTTP/ },
     ],
   ];
-  for (const [what, fault, error] of hostile) {
-    test(`fails clearly, and leaves nothing, where the registry sends ${what}`, async (t) => {
-      const bench = await registryBench(t);
-      if (bench === undefined) return;
-      const { store, devices, registry } = bench;
-      const proxy = await startFaultProxy(t, registry.address);
-      const image = threeLayers(what);
-      await pushWithSkopeo(bench, registry.address, [image], "app:1");
-      proxy.fault = faultOn(image.layers[1].digest, fault);
-      await assert.rejects(store.pull(`${proxy.address}/app:1`, { insecure: true, patience: impatience }), error);
-      assert.deepEqual(leftInStore(devices), nothingLeft);
-    });
-  }
+  test("fails clearly, and leaves nothing", async (t) => {
+    const bench = await registryBench(t);
+    if (bench === undefined) return;
+    const { store, devices, registry } = bench;
+    const proxy = await startFaultProxy(t, registry.address);
+    const image = threeLayers("hostile");
+    await pushWithSkopeo(bench, registry.address, [image], "app:1");
+    for (const [what, fault, error] of hostile) {
+      await t.test(`where the registry sends ${what}`, async () => {
+        proxy.fault = faultOn(image.layers[1].digest, fault);
+        await assert.rejects(store.pull(`${proxy.address}/app:1`, { insecure: true, patience: impatience }), error);
+        assert.deepEqual(leftInStore(devices), nothingLeft);
+      });
+    }
+  });
 
   const badManifests: [string, string | Buffer, RegExp][] = [
     ["no JSON", "{", /is not JSON/],

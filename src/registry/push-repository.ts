@@ -133,7 +133,8 @@ export class PushRepository {
     });
     await discard(begun);
     const session = sessionOf(begun);
-    session.searchParams.append("digest", digest);
+    // Behind what it says, which may be signed as it is.
+    session.search += `${session.search === "" ? "?" : "&"}digest=${encodeURIComponent(digest)}`;
     const response = await this.#endpoint.send({
       doing: `send blob ${digest} to ${this.#path}`,
       method: "PUT",
