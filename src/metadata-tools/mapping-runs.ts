@@ -22,31 +22,37 @@ export class MappingRuns {
 
   /** Adds a leaf's mappings. */
   add(words: Uint32Array): void {
+    // What the next mapping must be to go on with the run, in variables of their own: there are millions.
+    let nextVirtual = this.#length > 0 ? this.#virtualBlock + this.#length : -1;
+    let nextData = this.#dataBlock + this.#length;
+    let runTime = this.#time;
     const count = entryCount(words);
     for (let entry = 0, at = valueAt(words, 0); entry < count; entry++, at += mappingWords) {
       const virtualBlock = keyAt(words, entry);
-      const dataBlock = mappedBlock(words[at], words[at + 1]);
-      const time = mappedTime(words[at]);
-      if (
-        virtualBlock === this.#virtualBlock + this.#length &&
-        dataBlock === this.#dataBlock + this.#length &&
-        (time === this.#time || this.#anyTime) &&
-        this.#length > 0
-      ) {
-        this.#length++;
-        continue;
+      const low = words[at];
+      const dataBlock = mappedBlock(low, words[at + 1]);
+      const time = mappedTime(low);
+      if (virtualBlock !== nextVirtual || dataBlock !== nextData || (time !== runTime && !this.#anyTime)) {
+        if (nextVirtual >= 0) this.#endAt(nextVirtual);
+        this.#virtualBlock = virtualBlock;
+        this.#dataBlock = dataBlock;
+        this.#time = runTime = time;
+        nextData = dataBlock;
+        nextVirtual = virtualBlock;
       }
-      this.end();
-      this.#virtualBlock = virtualBlock;
-      this.#dataBlock = dataBlock;
-      this.#time = time;
-      this.#length = 1;
+      nextVirtual++;
+      nextData++;
     }
+    this.#length = nextVirtual < 0 ? 0 : nextVirtual - this.#virtualBlock;
   }
 
   /** Tells what is left. */
   end(): void {
-    if (this.#length > 0) this.#onRun(this.#virtualBlock, this.#dataBlock, this.#time, this.#length);
+    if (this.#length > 0) this.#endAt(this.#virtualBlock + this.#length);
     this.#length = 0;
+  }
+
+  #endAt(virtualEnd: number): void {
+    this.#onRun(this.#virtualBlock, this.#dataBlock, this.#time, virtualEnd - this.#virtualBlock);
   }
 }
