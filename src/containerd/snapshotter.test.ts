@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -256,6 +257,33 @@ test("what is committed while it is mounted has all that was written before", as
     assert.deepEqual(readFileSync(join(folder, "file")), content);
   });
 });
+
+for (const fs_type of ["ext4", "xfs"] as const) {
+  test(`what another mount namespace keeps mounted is committed whole, on ${fs_type}`, async (t) => {
+    const served = await servedSnapshotter(t, { fs_type });
+    if (served === undefined) return;
+    const { client } = served;
+    const content = randomBytes(3 * MiB);
+    const prepared = await client.call<{ mounts: Mount[] }>("Prepare", { key: "a", parent: "" });
+    let namespace: ChildProcess | undefined;
+    try {
+      await mounted(served, prepared, async (folder) => {
+        // As one that begins at this moment does, such as a container's.
+        namespace = spawn("unshare", ["--mount", "sh", "-c", "echo; exec sleep 1000"]);
+        await once(namespace.stdout!, "data");
+        writeFileSync(join(folder, "file"), content);
+      });
+      await client.call("Commit", { name: "layer", key: "a" });
+      await mounted(served, await client.call("Prepare", { key: "b", parent: "layer" }), (folder) => {
+        assert.deepEqual(readFileSync(join(folder, "file")), content);
+      });
+    } finally {
+      // Before anything is taken down, as it keeps all of it mounted.
+      namespace?.kill("SIGKILL");
+      if (namespace !== undefined) await once(namespace, "exit");
+    }
+  });
+}
 
 test(
   "hundreds of snapshots, made by many at once, are listed in batches, and gone as fast",

@@ -78,10 +78,20 @@ export async function blockDiscardAsync(fd: number, offsetBytes: number, lengthB
   await callAsync({ syscall: "discard" }, ioctlPointer, fd, BLKDISCARD, range);
 }
 
-/** Writes out what the kernel caches of a block device or file, and waits for it. */
-export async function syncDevice(path: string): Promise<void> {
+/** What to write out of what is mounted from a device. */
+export type SyncScope = "the device" | "the device and its file system";
+
+/**
+ * Writes out what the kernel caches of a block device or file, and waits for it.
+ *
+ * @param scope with its file system (BLKFLSBUF): also one that is mounted only in another mount namespace, or is being unmounted at this moment
+ */
+export async function syncDevice(path: string, scope: SyncScope = "the device"): Promise<void> {
   const file = await openFile(path, "r");
   try {
+    if (scope !== "the device") {
+      await callAsync({ syscall: "write out the file system on", path }, ioctlNumber, file.fd, BLKFLSBUF, 0);
+    }
     await file.sync();
   } finally {
     await file.close();

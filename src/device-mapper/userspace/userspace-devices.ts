@@ -8,7 +8,6 @@ import { poolEnded, poolFolders, poolNames, startPool } from "../../block-device
 import type { PoolInfo, VolumeInfo } from "../../block-device/pool-service.ts";
 import { readPoolState } from "../../block-device/pool-state.ts";
 import { syncDevice } from "../../linux/block-device.ts";
-import { syncMountedDevice } from "../../linux/sync-file-system.ts";
 import { refreshLoopSize } from "../../linux/loop.ts";
 import { majorMinor } from "../../linux/special-files.ts";
 import { errorCode } from "../../linux/system-error.ts";
@@ -237,11 +236,7 @@ export class UserspaceDevices implements DeviceMapper {
     const loop = this.#loop(volume.paths.name, volume.name);
     const device = loop.find();
     if (device === undefined) return;
-    if (loop.busy()) {
-      const { major, minor } = deviceNumbers(device);
-      await syncMountedDevice(major, minor);
-    }
-    await syncDevice(device);
+    await syncDevice(device, loop.busy() ? "the device and its file system" : "the device");
   }
 
   recover(): Promise<void> {
