@@ -1,29 +1,18 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ImageSummary, PulledImage, PushedImage } from "../src/index.ts";
 import { lacksRequirement, scratchGraph, smallImage, type Scratch } from "./cli-support.ts";
-import { missingForRegistry, startRegistry } from "./docker-registry.ts";
+import { registryFor } from "./docker-registry.ts";
 import { startFaultProxy, type FaultProxy } from "./fault-proxy.ts";
 import { servedGraph } from "./served-graph.ts";
 
 async function registryBehindProxy(t: TestContext): Promise<FaultProxy | undefined> {
-  const missing = missingForRegistry();
-  if (missing !== undefined) {
-    t.skip(missing);
-    return undefined;
-  }
-  const folder = mkdtempSync(join(tmpdir(), "mica-registry-"));
-  const registry = await startRegistry(folder);
-  t.after(async () => {
-    await registry.stop();
-    rmSync(folder, { recursive: true });
-  });
-  return startFaultProxy(t, registry.address);
+  const registry = await registryFor(t);
+  return registry && startFaultProxy(t, registry.address);
 }
 
 /** An image with a container's change on top. */

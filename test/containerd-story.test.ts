@@ -3,14 +3,14 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { suite, test, type TestContext } from "node:test";
+import { suite, test } from "node:test";
 import { parse as parseToml } from "smol-toml";
 import { packageFile } from "../src/linux/package-root.ts";
 import { outcomeOf } from "./cli-support.ts";
 import { missingForContainerd } from "./containerd-engine.ts";
 import { listContents, writeThreeLayers } from "./containerd-image.ts";
 import { containerdOnMica, untilGone, type ContainerdOnMica } from "./containerd-on-mica.ts";
-import { missingForRegistry, startRegistry, type Registry } from "./docker-registry.ts";
+import { registryFor } from "./docker-registry.ts";
 
 const image = "example.com/three:1";
 const numbers = Array.from({ length: 10 }, (_, n) => n);
@@ -21,7 +21,7 @@ let execs = 0;
 suite("containerd on Mica", { timeout: 300_000 }, () => {
   test("ten containers of a three-layer image, written to, committed, pushed, wiped and pulled again, while what serves them is killed", async (t) => {
     const engine = await containerdOnMica(t);
-    const registry = engine && (await registryOf(t));
+    const registry = engine && (await registryFor(t));
     if (engine === undefined || registry === undefined) return;
     const { containerd, daemon } = engine;
     await containerd.ok("images", "import", ...onMica, writeThreeLayers(engine.folder, image));
@@ -100,21 +100,6 @@ test("the drop-in for containerd's configuration is what containerd reads", (t) 
   assert.deepEqual(structuredClone(proxies), { mica: { address: "/run/mica/containerd.sock", type: "snapshot" } });
   assert.match(dump, /^\s+snapshotter = "mica"$/m);
 });
-
-async function registryOf(t: TestContext): Promise<Registry | undefined> {
-  const missing = missingForRegistry();
-  if (missing !== undefined) {
-    t.skip(missing);
-    return undefined;
-  }
-  const folder = mkdtempSync(join(tmpdir(), "mica-registry-"));
-  const registry = await startRegistry(folder);
-  t.after(async () => {
-    await registry.stop();
-    rmSync(folder, { recursive: true });
-  });
-  return registry;
-}
 
 async function run({ containerd }: ContainerdOnMica, name: string): Promise<void> {
   await containerd.ok("run", ...onMica, "--null-io", "--detach", image, name, "sleep", "1000");

@@ -40,6 +40,22 @@ async function busyboxImage(served: ServedGraph): Promise<void> {
   await served.ok("import", "busybox", tar);
 }
 
+/** An import by a command whose standard input stays open: its first device is there, and it waits for the rest. */
+async function importHalfWay(
+  served: ServedGraph,
+): Promise<{ child: ChildProcess; outcome: Promise<{ status: number | null; stderr: string }> }> {
+  await smallImage(served.folder);
+  const tar = join(served.folder, "large.tar");
+  writeFileSync(join(served.folder, "lower/large"), Buffer.alloc(4_000_000, "large"));
+  assert.equal((await run("tar", ["-C", join(served.folder, "lower"), "-cf", tar, "."])).status, 0);
+  const child = served.start("import", "large", "-");
+  const outcome = outcomeOfOpenInput(child);
+  child.stdin!.on("error", () => undefined);
+  child.stdin!.write(readFileSync(tar).subarray(0, 3_000_000));
+  await until(async () => (await kinds(served)).length > 1);
+  return { child, outcome };
+}
+
 async function kinds(served: ServedGraph): Promise<string[]> {
   return (await served.json<ListedDevice[]>("ls")).map(({ kind }) => kind);
 }
@@ -163,15 +179,7 @@ while True: print(s.recv(4096).decode().split()[0], flush=True)`;
   test("killed in the middle of an import, the next one has nothing of it", async (t) => {
     if (lacksRequirement(t)) return;
     const served = await servedGraph(t);
-    await smallImage(served.folder);
-    const tar = join(served.folder, "large.tar");
-    writeFileSync(join(served.folder, "lower/large"), Buffer.alloc(4_000_000, "large"));
-    assert.equal((await run("tar", ["-C", join(served.folder, "lower"), "-cf", tar, "."])).status, 0);
-    const child = served.start("import", "large", "-");
-    const outcome = outcomeOfOpenInput(child);
-    child.stdin!.on("error", () => undefined);
-    child.stdin!.write(readFileSync(tar).subarray(0, 3_000_000));
-    await until(async () => (await kinds(served)).length > 1);
+    const { outcome } = await importHalfWay(served);
     await served.daemon.kill();
     const { status, stderr } = await outcome;
     assert.equal(status, 1);
@@ -185,15 +193,7 @@ while True: print(s.recv(4096).decode().split()[0], flush=True)`;
   test("Ctrl-C in a command: the daemon has undone it when that has ended", async (t) => {
     if (lacksRequirement(t)) return;
     const served = await servedGraph(t);
-    await smallImage(served.folder);
-    const tar = join(served.folder, "large.tar");
-    writeFileSync(join(served.folder, "lower/large"), Buffer.alloc(4_000_000, "large"));
-    assert.equal((await run("tar", ["-C", join(served.folder, "lower"), "-cf", tar, "."])).status, 0);
-    const child = served.start("import", "large", "-");
-    const outcome = outcomeOfOpenInput(child);
-    child.stdin!.on("error", () => undefined);
-    child.stdin!.write(readFileSync(tar).subarray(0, 3_000_000));
-    await until(async () => (await kinds(served)).length > 1);
+    const { child, outcome } = await importHalfWay(served);
     child.kill("SIGINT");
     assert.equal((await outcome).status, 130);
     assert.deepEqual(await kinds(served), ["base"]);

@@ -1,8 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const program = "/usr/bin/docker-registry";
@@ -66,4 +68,20 @@ export async function startRegistry(
       await ended;
     },
   };
+}
+
+/** One for a test, gone after it; undefined, and the test skipped, where none can run. */
+export async function registryFor(t: TestContext): Promise<Registry | undefined> {
+  const missing = missingForRegistry();
+  if (missing !== undefined) {
+    t.skip(missing);
+    return undefined;
+  }
+  const folder = mkdtempSync(join(tmpdir(), "mica-registry-"));
+  const registry = await startRegistry(folder);
+  t.after(async () => {
+    await registry.stop();
+    rmSync(folder, { recursive: true });
+  });
+  return registry;
 }

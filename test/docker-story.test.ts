@@ -1,20 +1,18 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { suite, test, type TestContext } from "node:test";
+import { suite, test } from "node:test";
 import { outcomeOf, type Outcome } from "./cli-support.ts";
 import { build, contents, threeLayers, writeBuildContext } from "./docker-image.ts";
 import { dockerOnMica, type DockerOnMica } from "./docker-on-mica.ts";
-import { missingForRegistry, startRegistry, type Registry } from "./docker-registry.ts";
+import { registryFor, type Registry } from "./docker-registry.ts";
 
 const numbers = Array.from({ length: 10 }, (_, n) => n);
 
 suite("Docker on Mica", { timeout: 300_000 }, () => {
   test("ten containers of a three-layer image, written to, committed, pushed, wiped and pulled again, while what serves them is killed", async (t) => {
     const docker = await dockerOnMica(t);
-    const registry = docker && (await registryOf(t));
+    const registry = docker && (await registryFor(t));
     if (docker === undefined || registry === undefined) return;
     const { engine, daemon } = docker;
     await build(engine, writeBuildContext(join(docker.folder, "context"), threeLayers), "story");
@@ -49,21 +47,6 @@ suite("Docker on Mica", { timeout: 300_000 }, () => {
     assert.deepEqual(await docker.end(), []);
   });
 });
-
-async function registryOf(t: TestContext): Promise<Registry | undefined> {
-  const missing = missingForRegistry();
-  if (missing !== undefined) {
-    t.skip(missing);
-    return undefined;
-  }
-  const folder = mkdtempSync(join(tmpdir(), "mica-registry-"));
-  const registry = await startRegistry(folder);
-  t.after(async () => {
-    await registry.stop();
-    rmSync(folder, { recursive: true });
-  });
-  return registry;
-}
 
 async function start({ engine }: DockerOnMica, name: string, image: string): Promise<void> {
   await engine.ok("run", "--detach", "--network", "none", "--name", name, image, "sleep", "1000");
