@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BackgroundProgram, listens } from "./background-program.ts";
 import { outcomeOf, type Outcome } from "./cli-support.ts";
@@ -12,6 +12,7 @@ import {
   unmountLazily,
 } from "./container-remains.ts";
 import { mountsIn, processesIn } from "./leftovers.ts";
+import { missingForContainers } from "./missing-for-containers.ts";
 
 const searchPath = "/usr/sbin:/usr/bin:/sbin:/bin";
 const programs = ["/usr/bin/containerd", "/usr/bin/ctr", "/usr/bin/containerd-shim-runc-v2", "/usr/sbin/runc"];
@@ -19,9 +20,7 @@ const commandSeconds = 120;
 
 /** Why no real containerd can run here, or undefined where one can. */
 export function missingForContainerd(): string | undefined {
-  if (process.getuid?.() !== 0) return "needs root";
-  const missing = [...programs, "/bin/busybox"].filter((file) => !existsSync(file));
-  return missing.length === 0 ? undefined : `not installed: ${missing.join(", ")}`;
+  return missingForContainers(programs);
 }
 
 /** The CRI plugin's configuration. */

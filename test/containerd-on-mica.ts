@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { mkdtempSync, realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { missingRequirement } from "../src/cli/requirements.ts";
 import { Containerd, missingForContainerd } from "./containerd-engine.ts";
-import { leftoversIn, removeLeftovers } from "./leftovers.ts";
+import { endAfterTest } from "./engine-on-mica.ts";
 import { MicaDaemon } from "./mica-daemon.ts";
 
 /** A real containerd whose snapshotter `mica` is `mica daemon`, all of it in one folder. */
@@ -41,20 +41,7 @@ export async function containerdOnMica(
   const socket = join(folder, "s.sock");
   const daemon = new MicaDaemon(folder, { "--containerd": socket }, smallPool);
   const containerd = new Containerd(join(folder, "c"), { mica: socket }, cri && { ...cri, snapshotter: "mica" });
-  const end = async (): Promise<string[]> => {
-    await containerd.remove();
-    const outcome = await daemon.shutdown();
-    const refused = outcome?.status === 0 ? [] : [`mica shutdown: ${outcome?.stderr}`];
-    return [...refused, ...leftoversIn(folder)];
-  };
-  t.after(async () => {
-    try {
-      await end();
-    } finally {
-      await removeLeftovers(folder);
-      rmSync(folder, { recursive: true, force: true });
-    }
-  });
+  const end = endAfterTest(t, { folder, daemon, engine: containerd });
   await daemon.start();
   await containerd.start();
   return { folder, daemon, containerd, socket, end };

@@ -13,6 +13,7 @@ import {
   unmountLazily,
 } from "./container-remains.ts";
 import { mountsIn, processesIn } from "./leftovers.ts";
+import { missingForContainers } from "./missing-for-containers.ts";
 
 /** Debian's, whatever else is in PATH. */
 const dockerd = "/usr/sbin/dockerd";
@@ -24,9 +25,7 @@ const commandSeconds = 120;
 
 /** Why no real Docker Engine can run here, or undefined where one can. */
 export function missingForEngine(): string | undefined {
-  if (process.getuid?.() !== 0) return "needs root";
-  const missing = [...programs, "/bin/busybox"].filter((file) => !existsSync(file));
-  return missing.length === 0 ? undefined : `not installed: ${missing.join(", ")}`;
+  return missingForContainers(programs);
 }
 
 export interface EngineOptions {

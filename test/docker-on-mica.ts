@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { missingRequirement } from "../src/cli/requirements.ts";
 import { DockerEngine, missingForEngine } from "./docker-engine.ts";
-import { leftoversIn, removeLeftovers } from "./leftovers.ts";
+import { endAfterTest } from "./engine-on-mica.ts";
 import { MicaDaemon } from "./mica-daemon.ts";
 
 /** A real Docker Engine whose storage driver is `mica daemon`, all of it in one folder. */
@@ -46,21 +46,8 @@ export async function dockerOnMica(
   const socket = `/run/docker/plugins/${driver}.sock`;
   const daemon = new MicaDaemon(folder, { "--docker-plugin": socket }, smallPool);
   const engine = new DockerEngine({ folder: join(folder, "docker"), driver, options });
-  const end = async (): Promise<string[]> => {
-    await engine.remove();
-    const outcome = await daemon.shutdown();
-    const refused = outcome?.status === 0 ? [] : [`mica shutdown: ${outcome?.stderr}`];
-    return [...refused, ...leftoversIn(folder)];
-  };
-  t.after(async () => {
-    try {
-      await end();
-    } finally {
-      await removeLeftovers(folder);
-      rmSync(folder, { recursive: true, force: true });
-      rmSync(socket, { force: true });
-    }
-  });
+  const end = endAfterTest(t, { folder, daemon, engine });
+  t.after(() => rmSync(socket, { force: true }));
   await daemon.start();
   await engine.start();
   return { folder, driver, daemon, engine, end };
