@@ -39,10 +39,18 @@ export class ToolLine {
 
   /** The device or file that the tool is to work on. @throws UsageError when there is none */
   get input(): string {
-    const input = this.operands.at(0);
-    if (input === undefined) throw new UsageError("No input file provided.");
-    return input;
+    return given(this.operands.at(0), "input");
   }
+
+  /** What a tool with `--input` and `--output` reads and writes. @throws UsageError when either is missing */
+  get inputAndOutput(): { input: string; output: string } {
+    return { input: given(this.value("input"), "input"), output: given(this.value("output"), "output") };
+  }
+}
+
+function given(path: string | undefined, what: "input" | "output"): string {
+  if (path === undefined) throw new UsageError(`No ${what} file provided.`);
+  return path;
 }
 
 function numberOf(text: string, option: string): number {

@@ -2,7 +2,6 @@ import { closeSync, openSync } from "node:fs";
 import { packMetadata } from "../../../metadata-tools/pack/pack.ts";
 import { errorCode } from "../../../linux/system-error.ts";
 import { exitStatus } from "../../exit-status.ts";
-import { UsageError } from "../../usage-error.ts";
 import { openToRead } from "../metadata-device.ts";
 import { writeAll } from "../output.ts";
 import type { ThinTool } from "../thin-tool.ts";
@@ -23,10 +22,7 @@ export const tool: ThinTool = {
   ],
   examples: [["thin_metadata_pack -i /dev/vg/pool_tmeta -o pool.pack", "for a report of a problem"]],
   run(line) {
-    const input = line.value("input");
-    const output = line.value("output");
-    if (input === undefined) throw new UsageError("No input file provided.");
-    if (output === undefined) throw new UsageError("No output file provided.");
+    const { input, output } = line.inputAndOutput;
     const file = openToRead(input, "stopped");
     const fd = createOutput(output, line.has("force") ? "w" : "wx");
     try {

@@ -5,7 +5,6 @@ import { isBlockDevice } from "../../../linux/block-device.ts";
 import type { BlockFile } from "../../../persistent-data/block-file.ts";
 import { blockBytes } from "../../../persistent-data/block.ts";
 import { exitStatus } from "../../exit-status.ts";
-import { UsageError } from "../../usage-error.ts";
 import { openToWrite } from "../metadata-device.ts";
 import type { ThinTool } from "../thin-tool.ts";
 
@@ -30,10 +29,7 @@ export const tool: ThinTool = {
   ],
   examples: [["thin_metadata_unpack -i pool.pack -o metadata && thin_check metadata", "looks at what was sent"]],
   run(line) {
-    const input = line.value("input");
-    const output = line.value("output");
-    if (input === undefined) throw new UsageError("No input file provided.");
-    if (output === undefined) throw new UsageError("No output file provided.");
+    const { input, output } = line.inputAndOutput;
     const isDevice = isBlockDevice(output);
     if (existsSync(output) && !line.has("force")) {
       throw new Error(`Cannot write to ${output}: it is there already. Give --force to write over it.`);

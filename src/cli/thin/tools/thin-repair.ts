@@ -2,7 +2,6 @@ import { realpathSync } from "node:fs";
 import { PoolBuilder } from "../../../metadata-tools/pool-builder.ts";
 import { repair } from "../../../metadata-tools/repair.ts";
 import { exitStatus } from "../../exit-status.ts";
-import { UsageError } from "../../usage-error.ts";
 import { openToRead, openToWrite } from "../metadata-device.ts";
 import { describedPool, poolOptions } from "../pool-options.ts";
 import { tellRepair } from "../tell-repair.ts";
@@ -37,10 +36,7 @@ export const tool: ThinTool = {
     ],
   ],
   run(line) {
-    const input = line.value("input");
-    const output = line.value("output");
-    if (input === undefined) throw new UsageError("No input file provided.");
-    if (output === undefined) throw new UsageError("No output file provided.");
+    const { input, output } = line.inputAndOutput;
     const file = openToRead(input, "stopped");
     try {
       const target = openToWrite(output);

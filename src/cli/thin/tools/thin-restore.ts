@@ -32,11 +32,8 @@ export const tool: ThinTool = {
   ],
   examples: [["thin_restore -i pool.xml -o /dev/vg/pool_tmeta", "metadata from a dump"]],
   run(line) {
-    const input = line.value("input");
-    const output = line.value("output");
     if (line.operands.length > 0) throw new UsageError(`unexpected '${line.operands[0]}'`);
-    if (input === undefined) throw new UsageError("No input file provided.");
-    if (output === undefined) throw new UsageError("No output file provided.");
+    const { input, output } = line.inputAndOutput;
     const description = describedPool(line);
     const fd = openSync(input, "r");
     try {
