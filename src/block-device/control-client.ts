@@ -2,7 +2,8 @@ import { close, existsSync, open, readSync, write } from "node:fs";
 import { promisify } from "node:util";
 import { randomUUID } from "node:crypto";
 import { errorCode } from "../linux/system-error.ts";
-import { ControlError, type ControlAnswer } from "./control-message.ts";
+import { type BatchAnswer, ControlError, type ControlAnswer, mostMessageBytes } from "./control-message.ts";
+import { batchPieces } from "./batch-pieces.ts";
 import { poolPaths } from "./pool-paths.ts";
 import { ensurePool, poolEnded } from "./pool-process.ts";
 import { readPoolState } from "./pool-state.ts";
@@ -51,6 +52,12 @@ export class ControlClient {
    */
   async send(pool: string, text: string): Promise<string> {
     const message = Buffer.from(`${this.#sender}.${++this.#sent} ${text}`, "utf8");
+    if (message.length > mostMessageBytes) {
+      throw new ControlError(
+        "EINVAL",
+        `Cannot send a message of ${message.length} bytes: ${mostMessageBytes} is the most`,
+      );
+    }
     for (let attempt = 1; ; attempt++) {
       if (!(await this.ensure(pool))) throw new ControlError("ENXIO", `Cannot find pool '${pool}': it does not run`);
       try {
@@ -62,6 +69,25 @@ export class ControlClient {
         this.#supervisors.delete(pool);
         // It was to go with its last volume, and is going.
         if (existsSync(poolPaths(this.#runDir, pool).ended)) await poolEnded(this.#runDir, pool);
+      }
+    }
+  }
+
+  /**
+   * Sends many messages of a pool's, which are carried out in order, up to the first that fails. They go in pieces that an engine has done in a moment, as
+   * it does nothing else meanwhile. Each piece is committed as a whole; one that an engine died over goes on where it was.
+   *
+   * @throws ControlError its `done` says how many were carried out and are kept
+   */
+  async sendBatch(pool: string, messages: readonly string[]): Promise<void> {
+    let done = 0;
+    for (const piece of batchPieces(messages)) {
+      try {
+        const answer = JSON.parse(await this.send(pool, ["batch", ...piece, ""].join("\n"))) as BatchAnswer;
+        done += answer.done;
+        if (answer.error !== undefined) throw new ControlError(answer.error.code, answer.error.message);
+      } catch (error) {
+        throw error instanceof ControlError ? new ControlError(error.code, error.message, { done }) : error;
       }
     }
   }

@@ -8,8 +8,9 @@ import { usage } from "../metadata-tools/usage.ts";
 import type { DeviceDetails } from "../thin/device-record.ts";
 import { formatPoolTable, parsePoolTable } from "../thin/pool-table.ts";
 import type { Pool } from "../thin/pool.ts";
-import { ControlError, type ControlAnswer } from "./control-message.ts";
+import { type BatchAnswer, ControlError, type ControlAnswer } from "./control-message.ts";
 import type { ExportedFile, ExportedFiles } from "./exported-files.ts";
+import { carryOutBatch } from "./message-batch.ts";
 import type { PoolPaths } from "./pool-paths.ts";
 import { replaceFile } from "./replace-file.ts";
 import { formatTag, parseTag } from "./volume-tag.ts";
@@ -38,7 +39,7 @@ export interface PoolInfo extends PoolFlags {
   eventNumber: number;
 }
 
-type Handler = (words: string[], id: string, delivery: "first" | "again") => string;
+type Handler = (words: string[], id: string, delivery: "first" | "again", text: string) => string;
 
 /** Executes control messages on a pool: the kernel's own, and those that make volumes files of the mount. */
 export class PoolService {
@@ -75,6 +76,7 @@ export class PoolService {
       locate: ([device, block]) => this.#locate(naturalNumber(device), naturalNumber(block)),
       check: () => this.#check(),
       flush: () => this.#commit("flush"),
+      batch: (_words, id, _delivery, text) => this.#batch(text, id),
       later: (words, id) => this.#pool.message(words.join(" "), { requestId: id, commit: "later" }),
       shutdown: () => this.#shutdown(),
     };
@@ -128,7 +130,8 @@ export class PoolService {
       if (remembered !== undefined) return { ok: true, answer: remembered };
       const [verb, ...words] = text.trim().split(/\s+/);
       const handler = Object.hasOwn(this.#handlers, verb) ? this.#handlers[verb] : undefined;
-      const answer = handler === undefined ? this.#pool.message(text, { requestId: id }) : handler(words, id, delivery);
+      const answer =
+        handler === undefined ? this.#pool.message(text, { requestId: id }) : handler(words, id, delivery, text);
       return { ok: true, answer };
     } catch (error) {
       return { error: describe(error) };
@@ -270,6 +273,13 @@ export class PoolService {
       throw new ControlError(code, `Cannot ${what}: the pool could not write its metadata (${code}); see its status`);
     }
     return "";
+  }
+
+  /** Each line after the first is a message of the pool's. */
+  #batch(text: string, id: string): string {
+    const { done, error } = carryOutBatch(this.#pool, text.split("\n").slice(1), id);
+    const answer: BatchAnswer = error === undefined ? { done } : { done, error: describe(error) };
+    return JSON.stringify(answer);
   }
 
   #shutdown(): string {

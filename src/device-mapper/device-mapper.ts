@@ -101,6 +101,13 @@ export interface DeviceMapper {
   cancelDeferredRemoval(name: string): Promise<void>;
   /** A pool's message, such as `create_snap 2 1`; the answer is "" unless the message has one. EEXIST, ENODATA, EINVAL, EBUSY. */
   message(name: string, message: string, durability?: MessageDurability): Promise<string>;
+  /**
+   * Many messages to a pool, in order, up to the first that fails. In user space they cost what they cost the engine, and are committed together at the
+   * end (each thousand of them, if there are more); the kernel commits each.
+   *
+   * @throws DeviceMapperError its `done` says how many were carried out and are kept
+   */
+  messages(name: string, messages: readonly string[]): Promise<void>;
   /** `0 SECTORS thin-pool …` or `0 SECTORS thin …` as dm-thin prints it. */
   status(name: string): Promise<string>;
   /** As `create` takes it, but that the kernel names devices by their numbers ("254:0"), and prints features in its own order. */

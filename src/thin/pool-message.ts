@@ -17,6 +17,8 @@ export type PoolMessage =
 export interface MessageOptions {
   /** Identifies the control request: see `Pool.answerOf`. */
   readonly requestId?: string;
+  /** What `answerOf` is to tell of the request; default "". */
+  readonly answer?: string;
   /** "later": the journal alone saves it, from a crash of the engine, until the next commit. Default "now". */
   readonly commit?: "now" | "later";
 }

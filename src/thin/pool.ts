@@ -101,7 +101,7 @@ export class Pool {
    */
   message(line: string, options: MessageOptions = {}): string {
     const core = this.#core;
-    const { requestId } = options;
+    const { requestId, answer = "" } = options;
     const message = parsePoolMessage(line);
     if (core.mode >= poolMode.outOfMetadataSpace) {
       throw new ThinError("EOPNOTSUPP", `Cannot '${line}': the pool is read-only or failed`);
@@ -120,7 +120,6 @@ export class Pool {
       this.#require(core.metadataFailed(line, error), line);
     }
     core.touch();
-    const answer = "";
     core.session.remember(requestId, answer);
     const record = { kind: "message", line, answer, ...(requestId === undefined ? {} : { requestId }) } as const;
     // Without its record only a commit would save the message from a crash of the engine.

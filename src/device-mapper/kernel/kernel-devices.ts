@@ -151,6 +151,17 @@ export class KernelDevices implements DeviceMapper {
     return answer;
   }
 
+  async messages(name: string, messages: readonly string[]): Promise<void> {
+    for (const [done, message] of messages.entries()) {
+      try {
+        // The last one's answer tells of a commit that failed; the pool takes no more messages then, so an earlier one's is noticed by the next.
+        await this.message(name, message, done === messages.length - 1 ? "at once" : "with the next commit");
+      } catch (error) {
+        throw error instanceof DeviceMapperError ? new DeviceMapperError(error.code, error.message, { done }) : error;
+      }
+    }
+  }
+
   async status(name: string): Promise<string> {
     // Without noFlush the pool would commit first; it does so every second anyway, and after each message.
     const device = await devmapper("status", { name, noFlush: true }, seenDevice);

@@ -14,6 +14,26 @@ describe("processes that die", { skip: cannotRun }, () => {
   before(() => pool.create("dying", 1024));
   after(() => pool.destroy());
 
+  /** Kills one engine after another until the work is done. */
+  const whileEnginesDie = async (work: () => Promise<void>): Promise<void> => {
+    const until = { done: false };
+    const killer = (async () => {
+      while (!until.done) {
+        await pool.mapper.status("dying"); // it serves: else none would ever get as far as an answer
+        const engine = pool.engine("dying");
+        await sleep(50 * Math.random());
+        await pool.kill(engine);
+        await pool.nextEngine("dying", engine);
+      }
+    })();
+    try {
+      await work();
+    } finally {
+      until.done = true;
+      await killer;
+    }
+  };
+
   test(`${KILLS} kills of the engine under a verifying load on ext4 are not noticed`, async () => {
     const device = await pool.thin("dying", 1, 512, "loaded");
     assert.equal((await runProgram("mkfs.ext4", "-q", device)).status, 0);
@@ -60,27 +80,33 @@ describe("processes that die", { skip: cannotRun }, () => {
   });
 
   test("messages go on while engines die, and none is executed twice", async () => {
-    const until = { done: false };
-    const killer = (async () => {
-      while (!until.done) {
-        await pool.mapper.status("dying"); // it serves: else none would ever get as far as an answer
-        const engine = pool.engine("dying");
-        await sleep(50 * Math.random());
-        await pool.kill(engine);
-        await pool.nextEngine("dying", engine);
-      }
-    })();
-    try {
+    await whileEnginesDie(async () => {
       for (let id = 100; id < 160; id++) {
         await pool.mapper.message("dying", `create_snap ${id} 1`);
         await sleep(20);
       }
-    } finally {
-      until.done = true;
-      await killer;
-    }
+    });
     const { devices } = await pool.mapper.usage("dying");
     assert.equal(devices.filter(({ id }) => id >= 100 && id < 160).length, 60);
+  });
+
+  test("a batch of messages goes on while engines die, and none is executed twice", async () => {
+    const ids = Array.from({ length: 20_000 }, (_, index) => 10_000 + index);
+    await whileEnginesDie(() =>
+      pool.mapper.messages(
+        "dying",
+        ids.map((id) => `create_snap ${id} 1`),
+      ),
+    );
+    const made = (await pool.mapper.thinDevices("dying")).filter(({ id }) => id >= 10_000);
+    assert.deepEqual(
+      made.map(({ id }) => id),
+      ids,
+    );
+    await pool.mapper.messages(
+      "dying",
+      ids.map((id) => `delete ${id}`),
+    );
   });
 
   test("the supervisor's death is repaired by the next who comes, and then the engine's", async () => {

@@ -148,6 +148,10 @@ export class UserspaceDevices implements DeviceMapper {
     return this.#send(name, durability === "at once" ? message : `later ${message}`);
   }
 
+  messages(name: string, messages: readonly string[]): Promise<void> {
+    return translated(this.#client.sendBatch(name, messages));
+  }
+
   async status(name: string): Promise<string> {
     const found = await this.#require(name);
     if (found.kind === "thin") {
@@ -370,7 +374,7 @@ async function translated<T>(work: Promise<T>): Promise<T> {
 
 function asDeviceMapperError(error: unknown): unknown {
   if (error instanceof DeviceMapperError || !(error instanceof Error)) return error;
+  if (error instanceof ControlError) return new DeviceMapperError(error.code, error.message, { done: error.done });
   const code = errorCode(error);
-  if (error instanceof ControlError || code !== undefined) return new DeviceMapperError(code ?? "EIO", error.message);
-  return error;
+  return code === undefined ? error : new DeviceMapperError(code, error.message);
 }
