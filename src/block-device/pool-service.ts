@@ -4,6 +4,7 @@ import { errno, errnoName } from "../linux/system-error.ts";
 import { check } from "../metadata-tools/check.ts";
 import { sharers } from "../metadata-tools/owners.ts";
 import { addedBlocks } from "../metadata-tools/added-blocks.ts";
+import { changedBlocks } from "../metadata-tools/changed-blocks.ts";
 import { usage } from "../metadata-tools/usage.ts";
 import type { DeviceDetails } from "../thin/device-record.ts";
 import { formatPoolTable, parsePoolTable } from "../thin/pool-table.ts";
@@ -73,6 +74,7 @@ export class PoolService {
       devices: () => JSON.stringify([...this.#pool.metadata.details()].map(details)),
       usage: () => this.#usage(),
       added: ([device, origin]) => this.#added(naturalNumber(device), naturalNumber(origin)),
+      changed: ([device, origin, begin]) => this.#changed(naturalNumber(device), origin, naturalNumber(begin)),
       locate: ([device, block]) => this.#locate(naturalNumber(device), naturalNumber(block)),
       check: () => this.#check(),
       flush: () => this.#commit("flush"),
@@ -245,6 +247,11 @@ export class PoolService {
 
   #added(id: number, originId: number): string {
     return String(addedBlocks(this.#pool.metadata, id, originId));
+  }
+
+  #changed(id: number, origin: string | undefined, begin: number): string {
+    const originId = origin === "-" ? undefined : naturalNumber(origin);
+    return JSON.stringify(changedBlocks(this.#pool.metadata, id, originId, begin));
   }
 
   #locate(id: number, block: number): string {

@@ -1,3 +1,7 @@
+import type { ChangedBlocks } from "../metadata-tools/changed-blocks.ts";
+
+export type { ChangedBlocks, ChangedRun } from "../metadata-tools/changed-blocks.ts";
+
 /** What a device mapper knows of one device without asking its target. */
 export interface DeviceInfo {
   name: string;
@@ -132,6 +136,11 @@ export interface DeviceMapper {
    * when there is no such device.
    */
   addedBlocks(pool: string, id: number, originId: number): Promise<number>;
+  /**
+   * A part of what differs between a thin device and another, or of what it has mapped: from block `begin` on; the next part begins at its `next`.
+   * Neither may be written to meanwhile. ENODATA when there is no such device.
+   */
+  changedBlocks(pool: string, id: number, originId: number | undefined, begin: number): Promise<ChangedBlocks>;
   locate(pool: string, id: number, block: number): Promise<BlockLocation>;
   /** Checks the pool's metadata as committed: problems found, none when it is clean. */
   checkMetadata(pool: string): Promise<string[]>;

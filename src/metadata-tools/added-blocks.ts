@@ -1,6 +1,7 @@
 import { childAt, entryCount, isLeaf, keyAt, valueAt } from "../persistent-data/btree-node.ts";
 import type { BTree } from "../persistent-data/btree.ts";
 import { mappedBlock } from "../thin/block-time.ts";
+import { nodesBelow } from "./tree-nodes.ts";
 
 /** What it takes of a pool's metadata: of a running pool's, or as they were read. */
 export interface MappingSource {
@@ -39,18 +40,4 @@ export function addedBlocks(metadata: MappingSource, id: number, originId: numbe
 function blockAt(words: Uint32Array, entry: number): number {
   const at = valueAt(words, entry);
   return mappedBlock(words[at], words[at + 1]);
-}
-
-/** All nodes of a tree. Leaves, which are all at one depth, are named by those above and not read. */
-function nodesBelow(tree: BTree, root: number): Set<number> {
-  const nodes = new Set([root]);
-  let level = [root];
-  for (;;) {
-    if (isLeaf(tree.node(level[0]).words)) return nodes;
-    level = level.flatMap((node) => {
-      const { words } = tree.node(node);
-      return Array.from({ length: entryCount(words) }, (_, entry) => childAt(words, entry));
-    });
-    for (const node of level) nodes.add(node);
-  }
 }

@@ -116,6 +116,15 @@ export function metadataTests(makeSetup: () => DeviceMapperSetup): void {
       writeAt(snap, 1000, Buffer.alloc(512, 3));
       assert.equal(await mapper.addedBlocks("pool", 40, 42), 4);
       assert.equal(await mapper.addedBlocks("pool", 42, 40), 1);
+      const added = { kind: "mapped", begin: 900, length: 3 };
+      const rewritten = { kind: "mapped", begin: 0, length: 1 };
+      assert.deepEqual((await mapper.changedBlocks("pool", 40, 42, 0)).runs, [rewritten, added]);
+      assert.deepEqual((await mapper.changedBlocks("pool", 42, 40, 1)).runs, [{ ...added, kind: "unmapped" }]);
+      assert.deepEqual((await mapper.changedBlocks("pool", 40, undefined, 1)).runs.at(0), {
+        ...added,
+        begin: 1,
+        length: 15,
+      });
       await assert.rejects(mapper.addedBlocks("pool", 43, 40), { code: "ENODATA" });
       await mapper.message("pool", "delete 42");
     });

@@ -10,6 +10,7 @@ import { devmapper, udevFlags } from "../../linux/libdevmapper.ts";
 import { makeNode } from "../../linux/special-files.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import { addedBlocks } from "../../metadata-tools/added-blocks.ts";
+import { type ChangedBlocks, changedBlocks } from "../../metadata-tools/changed-blocks.ts";
 import { exclusiveBlocks } from "../../metadata-tools/exclusive-blocks.ts";
 import { sharers } from "../../metadata-tools/owners.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
@@ -232,6 +233,10 @@ export class KernelDevices implements DeviceMapper {
 
   addedBlocks(pool: string, id: number, originId: number): Promise<number> {
     return readMetadata(this, pool, (view) => addedBlocks(view, id, originId));
+  }
+
+  changedBlocks(pool: string, id: number, originId: number | undefined, begin: number): Promise<ChangedBlocks> {
+    return readMetadata(this, pool, (view) => changedBlocks(view, id, originId, begin));
   }
 
   locate(pool: string, id: number, block: number): Promise<BlockLocation> {

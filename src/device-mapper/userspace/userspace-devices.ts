@@ -15,6 +15,7 @@ import { parsePoolTable } from "../../thin/pool-table.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
 import type {
   BlockLocation,
+  ChangedBlocks,
   DeviceInfo,
   DeviceMapper,
   MessageDurability,
@@ -223,6 +224,10 @@ export class UserspaceDevices implements DeviceMapper {
 
   async addedBlocks(pool: string, id: number, originId: number): Promise<number> {
     return Number(await this.#send(pool, `added ${id} ${originId}`));
+  }
+
+  async changedBlocks(pool: string, id: number, originId: number | undefined, begin: number): Promise<ChangedBlocks> {
+    return JSON.parse(await this.#send(pool, `changed ${id} ${originId ?? "-"} ${begin}`)) as ChangedBlocks;
   }
 
   async locate(pool: string, id: number, block: number): Promise<BlockLocation> {
