@@ -20,12 +20,12 @@ export class NumberColumns {
   }
 
   /** Adds a row of up to four numbers. */
-  add(first: number, second: number, third: number, fourth = 0): void {
+  add(first: number, second: number, third = 0, fourth = 0): void {
     const at = this.#rows * this.#columns;
     if (at === this.#values.length) this.#grow();
     this.#values[at] = first;
     this.#values[at + 1] = second;
-    this.#values[at + 2] = third;
+    if (this.#columns > 2) this.#values[at + 2] = third;
     if (this.#columns > 3) this.#values[at + 3] = fourth;
     this.#rows++;
   }

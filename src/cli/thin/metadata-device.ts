@@ -1,8 +1,10 @@
 import { statSync } from "node:fs";
+import { resolve } from "node:path";
 import { claimDevice } from "../../block-device/claim-device.ts";
 import { isClaimedByEngine, kernelUserOf } from "../../block-device/device-users.ts";
 import { unendedPoolOn } from "../../block-device/unended-pool.ts";
 import { isBlockDevice } from "../../linux/block-device.ts";
+import { loopBackingFile } from "../../linux/loop.ts";
 import type { BlockFile } from "../../persistent-data/block-file.ts";
 import { openBlockFile } from "../../persistent-data/block-file.ts";
 import { openReadAheadFile } from "../../persistent-data/read-ahead-file.ts";
@@ -26,19 +28,32 @@ export function openToRead(path: string, liveness: Liveness): BlockFile {
 
 /** Opens metadata to be written, and keeps others from it until this process ends. @throws Error when it is not there, or in use */
 export function openToWrite(path: string): BlockFile {
-  requireDevice(path, "write to");
   claimToWrite(path);
   return openBlockFile(path);
 }
 
-/** Keeps others from a device or file until this process ends. @throws Error when a pool, a mount or another program holds it */
+/** Keeps others from a device or file until this process ends. @throws Error when it is not there, or a pool, a mount or another program holds it */
 export function claimToWrite(path: string): void {
+  requireDevice(path, "write to");
   claimDevice(path, "write to");
   const pool = unendedPoolOn(path);
   if (pool === undefined) return;
   throw new Error(
     `Cannot write to ${path}: pool ${pool} was not ended, and its journal holds changes to it. Open the pool once more and end it (mica shutdown).`,
   );
+}
+
+/** @throws Error when two paths are the same file or device, or a loop device and its file */
+export function requireOther(input: string, output: string): void {
+  if (identityOf(input) !== identityOf(output)) return;
+  throw new Error(`Cannot write to ${output}: it is what is read. The output must be another device or file.`);
+}
+
+function identityOf(path: string): string {
+  const file = isBlockDevice(path) ? (loopBackingFile(path) ?? path) : path;
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) return resolve(file);
+  return stat.isBlockDevice() ? `device ${stat.rdev}` : `file ${stat.dev}:${stat.ino}`;
 }
 
 function requireDevice(path: string, doing: string): void {

@@ -13,6 +13,7 @@ export const thinTools: Readonly<Record<string, () => Promise<{ tool: ThinTool }
   thin_repair: () => import("./tools/thin-repair.ts"),
   thin_restore: () => import("./tools/thin-restore.ts"),
   thin_rmap: () => import("./tools/thin-rmap.ts"),
+  thin_shrink: () => import("./tools/thin-shrink.ts"),
   thin_trim: () => import("./tools/thin-trim.ts"),
 };
 

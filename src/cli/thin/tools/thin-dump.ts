@@ -1,4 +1,4 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { dump, type DumpOptions, type PoolDescription, type PoolSink } from "../../../metadata-tools/dump.ts";
 import { PoolReader, readState } from "../../../metadata-tools/pool-reader.ts";
 import { PoolTextWriter } from "../../../metadata-tools/pool-text-writer.ts";
@@ -8,6 +8,7 @@ import { TextWriter } from "../../../metadata-tools/text-writer.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { UsageError } from "../../usage-error.ts";
 import { openToRead } from "../metadata-device.ts";
+import { openOutputFile } from "../output-file.ts";
 import { writeAll } from "../output.ts";
 import { describedPool, poolOptions } from "../pool-options.ts";
 import { tellRepair } from "../tell-repair.ts";
@@ -61,7 +62,7 @@ export const tool: ThinTool = {
       throw new UsageError("cannot use --repair with --metadata-snap");
     const state = line.has("metadata-snap") ? (line.number("metadata-snap") ?? "snapshot") : "committed";
     const file = openToRead(path, state === "committed" ? "stopped" : "live");
-    const fd = output === undefined ? standardOutput : openSync(output, "w");
+    const fd = output === undefined ? standardOutput : openOutputFile(output);
     const writer = new TextWriter((bytes) => writeAll(fd, bytes));
     try {
       const sink = sinkOf(writer);

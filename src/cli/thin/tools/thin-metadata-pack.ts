@@ -1,8 +1,8 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { packMetadata } from "../../../metadata-tools/pack/pack.ts";
-import { errorCode } from "../../../linux/system-error.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { openToRead } from "../metadata-device.ts";
+import { openOutputFile } from "../output-file.ts";
 import { writeAll } from "../output.ts";
 import type { ThinTool } from "../thin-tool.ts";
 
@@ -24,7 +24,7 @@ export const tool: ThinTool = {
   run(line) {
     const { input, output } = line.inputAndOutput;
     const file = openToRead(input, "stopped");
-    const fd = createOutput(output, line.has("force") ? "w" : "wx");
+    const fd = openOutputFile(output, line.has("force") ? "overwrite" : "keep");
     try {
       packMetadata(file, (bytes) => writeAll(fd, bytes));
     } finally {
@@ -34,12 +34,3 @@ export const tool: ThinTool = {
     return exitStatus.success;
   },
 };
-
-function createOutput(path: string, flags: "w" | "wx"): number {
-  try {
-    return openSync(path, flags);
-  } catch (error) {
-    if (errorCode(error) !== "EEXIST") throw error;
-    throw new Error(`Cannot write to ${path}: it is there already. Give --force to write over it.`, { cause: error });
-  }
-}

@@ -1,13 +1,10 @@
-import { closeSync, openSync, readSync } from "node:fs";
 import { PoolBuilder } from "../../../metadata-tools/pool-builder.ts";
-import { PoolXmlReader } from "../../../metadata-tools/pool-xml-reader.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { UsageError } from "../../usage-error.ts";
 import { openToWrite } from "../metadata-device.ts";
 import { describedPool, poolOptions } from "../pool-options.ts";
+import { readPoolXml } from "../pool-xml-file.ts";
 import type { ThinTool } from "../thin-tool.ts";
-
-const pieceBytes = 1 << 18;
 
 /** `thin_restore` */
 export const tool: ThinTool = {
@@ -35,19 +32,11 @@ export const tool: ThinTool = {
     if (line.operands.length > 0) throw new UsageError(`unexpected '${line.operands[0]}'`);
     const { input, output } = line.inputAndOutput;
     const description = describedPool(line);
-    const fd = openSync(input, "r");
+    const file = openToWrite(output);
     try {
-      const file = openToWrite(output);
-      try {
-        const reader = new PoolXmlReader(new PoolBuilder(file), description);
-        const piece = Buffer.allocUnsafe(pieceBytes);
-        for (let got = readSync(fd, piece); got > 0; got = readSync(fd, piece)) reader.write(piece.subarray(0, got));
-        reader.end();
-      } finally {
-        file.close();
-      }
+      readPoolXml(input, new PoolBuilder(file), description);
     } finally {
-      closeSync(fd);
+      file.close();
     }
     return exitStatus.success;
   },
