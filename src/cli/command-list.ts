@@ -1,11 +1,11 @@
-import type { Command } from "commander";
+import type { DocumentedCommand } from "./documented-command.ts";
 
 /** A command as the top-level help lists it; the rest of it is loaded when it is called. */
 export interface CommandEntry {
   /** Name and arguments, as commander reads them. */
   signature: string;
   summary: string;
-  load: () => Promise<{ configure: (command: Command) => void }>;
+  load: () => Promise<{ configure: (command: DocumentedCommand) => void }>;
   /** Of a group, such as `mica adopt`: the commands in it, called as `mica adopt inspect`. The group itself does nothing. */
   commands?: CommandEntry[];
 }

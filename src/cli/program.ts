@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { commandGroups } from "./command-list.ts";
 import type { CommandEntry } from "./command-list.ts";
 import { applyConfiguration, defaultConfigFile } from "./configuration.ts";
+import { DocumentedCommand } from "./documented-command.ts";
 import { packageVersion } from "../linux/package-root.ts";
 import { defaultRoot } from "./settings.ts";
 import { thinTools } from "./thin/thin-tools.ts";
@@ -27,8 +28,8 @@ The tools of thin-provisioning-tools (see \`mica thin_check --help\`):
     .trimEnd()}`;
 
 /** Builds the command line; a command's own file is loaded when that command is called. */
-export function buildProgram(): Command {
-  const program = new Command("mica")
+export function buildProgram(): DocumentedCommand {
+  const program = new DocumentedCommand("mica")
     .description(
       "Thin-provisioned, copy-on-write block devices for container images, containers and microVMs. " +
         "Every image layer and container is a snapshot in one pool and shares what it has not changed.",
@@ -51,11 +52,10 @@ export function buildProgram(): Command {
 }
 
 /** Puts commands under the program or under a group; each is completed from its own file when it is called. */
-function addCommands(parent: Command, entries: CommandEntry[]): Command[] {
-  const loaders = new Map<Command, CommandEntry["load"]>();
-  const added = entries.map(({ signature, summary, load, commands }) => {
+function addCommands(parent: DocumentedCommand, entries: CommandEntry[]): DocumentedCommand[] {
+  return entries.map(({ signature, summary, load, commands }) => {
     const command = parent.command(signature).summary(summary);
-    loaders.set(command, load);
+    command.complete = async () => (await load()).configure(command);
     if (commands !== undefined) {
       // A group without a command is wrong usage, which is said in one place: see main.ts.
       command
@@ -66,11 +66,6 @@ function addCommands(parent: Command, entries: CommandEntry[]): Command[] {
     }
     return command;
   });
-  parent.hook("preSubcommand", async (_, command) => {
-    const module = await loaders.get(command)?.();
-    module?.configure(command);
-  });
-  return added;
 }
 
 function globalOptions(): Option[] {

@@ -1,15 +1,14 @@
 import { resolve } from "node:path";
-import type { Command } from "commander";
 import type { GraphAccess } from "../../api/graph-access.ts";
 import type { ListedDevice } from "../device-index.ts";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { resolveDevice } from "../resolve-device.ts";
 import { UsageError } from "../usage-error.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica attach` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Activates a device without mounting it and prints its block device: for a microVM, or for mkfs, dd or fsck. " +
@@ -18,14 +17,11 @@ export function configure(command: Command): void {
     )
     .option("--nbd <socket>", "export it by NBD (network block device) on a unix socket, which is root's alone")
     .option("--read-only", "with --nbd: clients cannot write; the only way for layers")
-    .addHelpText(
-      "after",
-      examples(
-        ["mica attach web", "prints, say, /dev/loop7"],
-        ['qemu-system-x86_64 -drive file="$(mica attach web)",format=raw,if=virtio', ""],
-        ["mica attach web --nbd /run/web.sock", "prints nbd+unix:///?socket=/run/web.sock"],
-        ["mica attach app --nbd /run/app.sock --read-only", "an image's layers, seen through its top one"],
-      ),
+    .examples(
+      ["mica attach web", "prints, say, /dev/loop7"],
+      ['qemu-system-x86_64 -drive file="$(mica attach web)",format=raw,if=virtio', ""],
+      ["mica attach web --nbd /run/web.sock", "prints nbd+unix:///?socket=/run/web.sock"],
+      ["mica attach app --nbd /run/app.sock --read-only", "an image's layers, seen through its top one"],
     )
     .action(async (device: string, options: { nbd?: string; readOnly?: true }) => {
       if (options.readOnly === true && options.nbd === undefined) {

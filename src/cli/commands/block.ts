@@ -1,20 +1,19 @@
 import { InvalidArgumentError } from "commander";
-import type { Command } from "commander";
 import { listDevices } from "../device-index.ts";
 import { describeDevice } from "../describe-device.ts";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { resolveDevice } from "../resolve-device.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica block` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Shows where block NUMBER of a container's device lives: which block of the pool's data holds it, which layer wrote " +
         "it, and which devices share it. Blocks count from 0 and are as long as `mica info`'s Pool Blocksize.",
     )
-    .addHelpText("after", examples(["mica block web 0", ""], ["mica block web 4096 --json", "as data"]))
+    .examples(["mica block web 0", ""], ["mica block web 4096 --json", "as data"])
     .action(async (container: string, number: string) => {
       const block = blockNumber(number);
       await withGraph(command, "refuse", async (graph, settings) => {

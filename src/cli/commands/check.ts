@@ -1,20 +1,19 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Command } from "commander";
 import type { GraphAccess } from "../../api/graph-access.ts";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { exitStatus } from "../exit-status.ts";
 import { print } from "../print.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica check` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Checks the pool's metadata (checksums, trees, every reference count), the graph's records against the pool, and " +
         "images, containers and containerd's snapshots against both. Exits with 1 and says what is wrong when something is.",
     )
-    .addHelpText("after", examples(["mica check", ""], ["mica check --json", '{"problems": […]}']))
+    .examples(["mica check", ""], ["mica check --json", '{"problems": […]}'])
     .action(async () => {
       await withGraph(command, "refuse", async (graph, settings) => {
         const problems = [

@@ -1,17 +1,16 @@
-import type { Command } from "commander";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { interruption } from "../interruption.ts";
 import { print } from "../print.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica commit` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Makes an image of what a container holds now, as one layer on top of the container's image, and prints its ID. " +
         "The container stays as it is and may be mounted.",
     )
-    .addHelpText("after", examples(["mica commit web app:2", ""]))
+    .examples(["mica commit web app:2", ""])
     .action(async (container: string, name: string) => {
       await withGraph(command, "refuse", async (graph, settings) => {
         const { id } = await graph.store.commit(container, name, { signal: interruption.signal });

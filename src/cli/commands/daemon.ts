@@ -1,11 +1,11 @@
-import { Option, type Command } from "commander";
+import { Option } from "commander";
 import {
   logLevels,
   type ContainerdTable,
   type DaemonTable,
   type LogLevel,
 } from "../../graph/options/service-tables.ts";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { interruption } from "../interruption.ts";
 import { packageVersion } from "../../linux/package-root.ts";
 import { settingsOf } from "../settings.ts";
@@ -26,7 +26,7 @@ interface Tables {
 }
 
 /** `mica daemon` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Serves the graph to Docker, containerd and other programs, each on a private unix socket of its own; a service without a path is " +
@@ -38,13 +38,10 @@ export function configure(command: Command): void {
     .option("--containerd <socket>", "containerd's snapshotter, usually /run/mica/containerd.sock")
     .option("--api <socket>", "Mica's own API, usually /run/mica/api.sock")
     .addOption(new Option("--log-level <level>", "how much to log (default: info)").choices(logLevels))
-    .addHelpText(
-      "after",
-      examples(
-        ["mica daemon --api /run/mica/api.sock", ""],
-        ["mica daemon --docker-plugin /run/docker/plugins/mica.sock", "then dockerd --experimental -s mica"],
-        ["systemctl enable --now mica", "with what [daemon] in /etc/mica/config.toml says"],
-      ),
+    .examples(
+      ["mica daemon --api /run/mica/api.sock", ""],
+      ["mica daemon --docker-plugin /run/docker/plugins/mica.sock", "then dockerd --experimental -s mica"],
+      ["systemctl enable --now mica", "with what [daemon] in /etc/mica/config.toml says"],
     )
     .action(async (options: Options) => {
       const settings = settingsOf(command);

@@ -1,14 +1,13 @@
-import type { Command } from "commander";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { resolveDevice } from "../resolve-device.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica detach` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description("Undoes `mica attach`: the block device goes, and its export by NBD; what was written to it stays.")
-    .addHelpText("after", examples(["mica detach web", ""]))
+    .examples(["mica detach web", ""])
     .action(async (device: string) => {
       await withGraph(command, "refuse", async (graph, settings) => {
         const found = await resolveDevice(graph, device);

@@ -1,24 +1,20 @@
 import { createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
-import type { Command } from "commander";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { interruption } from "../interruption.ts";
 import { print } from "../print.ts";
 import { UsageError } from "../usage-error.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica export` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description("Writes all files of a container as one tar, without layers, to standard output or to a file.")
     .option("-o, --output <file>", "write to this file")
-    .addHelpText(
-      "after",
-      examples(
-        ["mica export web > web.tar", ""],
-        ["mica export web -o web.tar", "the same"],
-        ["mica export web | mica import flat -", "an image of one layer"],
-      ),
+    .examples(
+      ["mica export web > web.tar", ""],
+      ["mica export web -o web.tar", "the same"],
+      ["mica export web | mica import flat -", "an image of one layer"],
     )
     .action(async (container: string, options: { output?: string }) => {
       const file = options.output;

@@ -1,19 +1,18 @@
-import type { Command } from "commander";
 import { humanSize } from "../../graph/options/size.ts";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { shortId } from "../short-id.ts";
 import { formatTable } from "../table.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica images` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Lists images by name. SIZE is the content of all an image's layers, shared ones included; `mica tree` shows what " +
         "is shared.",
     )
-    .addHelpText("after", examples(["mica images", ""], ["mica images --json", "as data"]))
+    .examples(["mica images", ""], ["mica images --json", "as data"])
     .action(async () => {
       await withGraph(command, "refuse", async (graph, settings) => {
         const images = await graph.store.images();

@@ -1,12 +1,11 @@
-import type { Command } from "commander";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { interruption } from "../interruption.ts";
 import { print } from "../print.ts";
 import { layerBars } from "../progress-bars.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica import` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Brings an image into the graph and prints its ID. SOURCE may be an OCI image layout (a folder or a tar of one), an " +
@@ -17,15 +16,12 @@ export function configure(command: Command): void {
     )
     .option("--platform <os/arch>", "which image of a multi-platform index to take (default: this machine's)")
     .option("--insecure", "with docker://, take any certificate, and plain HTTP where there is no TLS")
-    .addHelpText(
-      "after",
-      examples(
-        ["mica import app ./image.tar", "a `docker save` archive or an OCI archive"],
-        ["mica import app:2 ./layout", "an OCI layout folder"],
-        ["mica import app oci-archive:all.tar:2.0", "of several images in it, this one"],
-        ["docker save app | mica import app -", "straight from Docker"],
-        ["tar -C ./rootfs -c . | mica import mine -", "a folder as an image of one layer"],
-      ),
+    .examples(
+      ["mica import app ./image.tar", "a `docker save` archive or an OCI archive"],
+      ["mica import app:2 ./layout", "an OCI layout folder"],
+      ["mica import app oci-archive:all.tar:2.0", "of several images in it, this one"],
+      ["docker save app | mica import app -", "straight from Docker"],
+      ["tar -C ./rootfs -c . | mica import mine -", "a folder as an image of one layer"],
     )
     .action(async (name: string, source: string, options: { platform?: string; insecure?: true }) => {
       // A pipe that never ends must not keep an interrupted import waiting.

@@ -1,22 +1,18 @@
-import type { Command } from "commander";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica info` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Shows the pool's state: the lines, order and units of `docker info` for the devicemapper driver. Makes the graph " +
         "where there is none yet.",
     )
-    .addHelpText(
-      "after",
-      examples(
-        ["mica info", ""],
-        ["mica --root /srv/mica --storage-opt dm.basesize=20G info", "make a graph with larger devices"],
-        ["mica info --json", "as an object, line by line"],
-      ),
+    .examples(
+      ["mica info", ""],
+      ["mica --root /srv/mica --storage-opt dm.basesize=20G info", "make a graph with larger devices"],
+      ["mica info --json", "as an object, line by line"],
     )
     .action(async () => {
       await withGraph(command, "make", async (graph, settings) => {

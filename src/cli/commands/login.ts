@@ -1,6 +1,5 @@
-import type { Command } from "commander";
 import { ask } from "../ask.ts";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { interruption } from "../interruption.ts";
 import { print } from "../print.ts";
 import { settingsOf } from "../settings.ts";
@@ -15,7 +14,7 @@ interface LoginOptions {
 }
 
 /** `mica login` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Shows a name and a password to a registry and, if it takes them, keeps them where Docker does: with the credential helper that " +
@@ -25,12 +24,9 @@ export function configure(command: Command): void {
     .option("-u, --username <name>", "the name")
     .option("--password-stdin", "read the password from standard input")
     .option("--insecure", "take any certificate of that registry, and plain HTTP where it does not speak TLS")
-    .addHelpText(
-      "after",
-      examples(
-        ["mica login ghcr.io", "asks for both"],
-        ["mica login -u ci --password-stdin host:5000 < secret", "in a script"],
-      ),
+    .examples(
+      ["mica login ghcr.io", "asks for both"],
+      ["mica login -u ci --password-stdin host:5000 < secret", "in a script"],
     )
     .action(async (text: string | undefined, options: LoginOptions) => {
       const settings = settingsOf(command);

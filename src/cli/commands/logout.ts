@@ -1,15 +1,14 @@
-import type { Command } from "commander";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { settingsOf } from "../settings.ts";
 
 /** `mica logout` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Forgets the credentials for a registry, wherever `mica login` or `docker login` kept them. Without REGISTRY it is docker.io.",
     )
-    .addHelpText("after", examples(["mica logout ghcr.io", ""]))
+    .examples(["mica logout ghcr.io", ""])
     .action(async (text: string | undefined) => {
       const settings = settingsOf(command);
       const { DOCKER_HUB, registryName } = await import("../../registry/places.ts");

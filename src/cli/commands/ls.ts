@@ -1,24 +1,20 @@
-import type { Command } from "commander";
 import { humanSize } from "../../graph/options/size.ts";
 import { listDevices } from "../device-index.ts";
 import type { ListedDevice } from "../device-index.ts";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { shortId } from "../short-id.ts";
 import { formatTable } from "../table.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica ls` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Lists every thin device: the base, image layers, containers, containerd's snapshots, Docker's devices. MAPPED is what a device holds in the pool, EXCLUSIVE " +
         "what removing it alone would free, DEVICE its number in the pool.",
     )
-    .addHelpText(
-      "after",
-      examples(["mica ls", ""], ["mica ls --json | jq '.[] | select(.mountPoint)'", "what is mounted"]),
-    )
+    .examples(["mica ls", ""], ["mica ls --json | jq '.[] | select(.mountPoint)'", "what is mounted"])
     .action(async () => {
       await withGraph(command, "refuse", async (graph, settings) => {
         const devices = await listDevices(graph);

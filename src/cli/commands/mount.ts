@@ -1,22 +1,18 @@
-import type { Command } from "commander";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica mount` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Mounts a container and prints the folder with its root file system. It stays mounted when the command ends; one " +
         "that is mounted already stays where it is.",
     )
-    .addHelpText(
-      "after",
-      examples(
-        ["mica mount web", ""],
-        ['chroot "$(mica mount web)" /bin/sh', "a shell in it"],
-        ['cp -r ./site "$(mica mount web)/srv"', "files into it"],
-      ),
+    .examples(
+      ["mica mount web", ""],
+      ['chroot "$(mica mount web)" /bin/sh', "a shell in it"],
+      ['cp -r ./site "$(mica mount web)/srv"', "files into it"],
     )
     .action(async (container: string) => {
       await withGraph(command, "refuse", async (graph, settings) => {

@@ -1,12 +1,11 @@
-import type { Command } from "commander";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { interruption } from "../interruption.ts";
 import { print } from "../print.ts";
 import { layerBars } from "../progress-bars.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica pull` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Brings an image in from a registry and prints its ID. REFERENCE is a name as Docker knows it: without a host it is of " +
@@ -16,13 +15,10 @@ export function configure(command: Command): void {
     .option("--platform <os/arch>", "which image of a multi-platform index to take (default: this machine's)")
     .option("--name <name>", "the name the image is to have here (default: the reference)")
     .option("--insecure", "take any certificate of that registry, and plain HTTP where it does not speak TLS")
-    .addHelpText(
-      "after",
-      examples(
-        ["mica pull alpine:3.20", "docker.io/library/alpine:3.20"],
-        ["mica pull --platform linux/arm64 ghcr.io/team/app", "another machine's"],
-        ["mica pull --name app host:5000/team/app@sha256:…", "exactly this one"],
-      ),
+    .examples(
+      ["mica pull alpine:3.20", "docker.io/library/alpine:3.20"],
+      ["mica pull --platform linux/arm64 ghcr.io/team/app", "another machine's"],
+      ["mica pull --name app host:5000/team/app@sha256:…", "exactly this one"],
     )
     .action(async (reference: string, options: { platform?: string; name?: string; insecure?: true }) => {
       await withGraph(command, "make", async (graph, settings) => {

@@ -1,12 +1,12 @@
-import { Option, type Command } from "commander";
-import { examples } from "../examples.ts";
+import { Option } from "commander";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { interruption } from "../interruption.ts";
 import { print } from "../print.ts";
 import { pushBars } from "../progress-bars.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica push` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Sends an image to a registry and prints the digest of its manifest. REFERENCE says where to; without it, the image's own " +
@@ -19,12 +19,9 @@ export function configure(command: Command): void {
         .default("oci"),
     )
     .option("--insecure", "take any certificate of that registry, and plain HTTP where it does not speak TLS")
-    .addHelpText(
-      "after",
-      examples(
-        ["mica push ghcr.io/team/app:2", "an image that is named by where it goes"],
-        ["mica push app host:5000/team/app:2", "any other"],
-      ),
+    .examples(
+      ["mica push ghcr.io/team/app:2", "an image that is named by where it goes"],
+      ["mica push app host:5000/team/app:2", "any other"],
     )
     .action(
       async (image: string, reference: string | undefined, options: { manifest: "oci" | "v2s2"; insecure?: true }) => {

@@ -1,17 +1,16 @@
-import type { Command } from "commander";
 import { eachName } from "../each-name.ts";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica rmi` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Removes images, and with the last name of an image the layers that nothing else uses; their space goes back to the " +
         "host. An image that a container stands on is refused.",
     )
-    .addHelpText("after", examples(["mica rmi app", ""], ["mica rmi app:1 app:2", "several"]))
+    .examples(["mica rmi app", ""], ["mica rmi app:1 app:2", "several"])
     .action(async (images: string[]) => {
       await withGraph(command, "refuse", async (graph, settings) => {
         const removed = await eachName(images, settings.json, async (image) => ({

@@ -1,17 +1,16 @@
-import type { Command } from "commander";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { settingsOf } from "../settings.ts";
 import { graphOptions, onThisMachine } from "../with-graph.ts";
 
 /** `mica shutdown` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Unmounts every container, deactivates every device and stops the pool: nothing is left mounted, attached or " +
         "running, and nothing is lost. The next command starts the pool again.",
     )
-    .addHelpText("after", examples(["mica shutdown", ""]))
+    .examples(["mica shutdown", ""])
     .action(async () => {
       const settings = settingsOf(command);
       const options = await graphOptions(settings);

@@ -1,17 +1,16 @@
-import type { Command } from "commander";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { resolveDevice } from "../resolve-device.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica status` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Shows one thin device as its pool knows it. DEVICE is a container, `base`, an image (its top layer), or a layer or " +
         "device by ID or the first characters of one. A sector is 512 bytes.",
     )
-    .addHelpText("after", examples(["mica status web", ""], ["mica status base --json", "as data"]))
+    .examples(["mica status web", ""], ["mica status base --json", "as data"])
     .action(async (device: string) => {
       await withGraph(command, "refuse", async (graph, settings) => {
         const found = await resolveDevice(graph, device);

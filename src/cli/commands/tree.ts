@@ -1,20 +1,19 @@
-import type { Command } from "commander";
 import { humanSize } from "../../graph/options/size.ts";
 import type { TreeNode } from "../../index.ts";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { shortId } from "../short-id.ts";
 import { formatTable } from "../table.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica tree` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Shows which snapshot stands on which: the base, image layers, containers. ALONE is what only that device holds, " +
         "SHARED what it has in common with others.",
     )
-    .addHelpText("after", examples(["mica tree", ""], ["mica tree --json", "as nested data"]))
+    .examples(["mica tree", ""], ["mica tree --json", "as nested data"])
     .action(async () => {
       await withGraph(command, "refuse", async (graph, settings) => {
         const tree = await graph.store.tree();

@@ -1,13 +1,12 @@
-import type { Command } from "commander";
-import { examples } from "../examples.ts";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { print } from "../print.ts";
 import { withGraph } from "../with-graph.ts";
 
 /** `mica umount` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description("Unmounts a container; what was written to it is safe in the pool then.")
-    .addHelpText("after", examples(["mica umount web", ""]))
+    .examples(["mica umount web", ""])
     .action(async (container: string) => {
       await withGraph(command, "refuse", async (graph, settings) => {
         await graph.store.umount(container);

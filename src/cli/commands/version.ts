@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { missingRight } from "../requirements.ts";
 import { packageVersion } from "../../linux/package-root.ts";
 import { print } from "../print.ts";
@@ -6,7 +6,7 @@ import { settingsOf, type Settings } from "../settings.ts";
 import { graphOptions } from "../with-graph.ts";
 
 /** `mica version` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description("Shows the versions of mica, Node.js and the kernel, and which device mapper the graph uses.")
     .action(async () => {

@@ -1,6 +1,5 @@
-import type { Command } from "commander";
 import { exportDockerGraph } from "../../../adopt/adopt.ts";
-import { examples } from "../../examples.ts";
+import type { DocumentedCommand } from "../../documented-command.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { print } from "../../print.ts";
 import { layerBars } from "../../progress-bars.ts";
@@ -9,7 +8,7 @@ import { formatTable } from "../../table.ts";
 import { addPoolOptions, adoptOptions, type PoolOptions } from "./pool-options.ts";
 
 /** `mica adopt export` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   addPoolOptions(command)
     .description(
       "Writes images and containers of a Docker graph to a folder (an OCI image layout) or an archive; without names, all of them. Images " +
@@ -18,20 +17,17 @@ export function configure(command: Command): void {
         "archive are read by `docker load`, skopeo and `mica import` alike.",
     )
     .requiredOption("--to <target>", "a new folder, oci-archive:FILE or docker-archive:FILE")
-    .addHelpText(
-      "after",
-      examples(
-        ["mica adopt export /var/lib/docker --to docker-archive:all.tar", "everything; then: docker load -i all.tar"],
-        [
-          "mica adopt export /var/lib/docker web db --to ./rescued",
-          "two containers, as images adopted/web and adopted/db",
-        ],
-        ["mica adopt export ./copy app:2 --to oci-archive:app.tar", "an image, from a copy of a data root"],
-        [
-          "mica adopt export /var/lib/docker --data /dev/docker/thinpool_tdata --metadata /dev/docker/thinpool_tmeta --to ./all",
-          "from a pool in LVM",
-        ],
-      ),
+    .examples(
+      ["mica adopt export /var/lib/docker --to docker-archive:all.tar", "everything; then: docker load -i all.tar"],
+      [
+        "mica adopt export /var/lib/docker web db --to ./rescued",
+        "two containers, as images adopted/web and adopted/db",
+      ],
+      ["mica adopt export ./copy app:2 --to oci-archive:app.tar", "an image, from a copy of a data root"],
+      [
+        "mica adopt export /var/lib/docker --data /dev/docker/thinpool_tdata --metadata /dev/docker/thinpool_tmeta --to ./all",
+        "from a pool in LVM",
+      ],
     )
     .action(async (path: string, names: string[], options: PoolOptions & { to: string }) => {
       const settings = settingsOf(command);

@@ -1,7 +1,6 @@
-import type { Command } from "commander";
 import { inspectDockerGraph, type GraphInspection } from "../../../adopt/inspect.ts";
 import { humanSize } from "../../../graph/options/size.ts";
-import { examples } from "../../examples.ts";
+import type { DocumentedCommand } from "../../documented-command.ts";
 import { print } from "../../print.ts";
 import { settingsOf } from "../../settings.ts";
 import { shortId } from "../../short-id.ts";
@@ -9,19 +8,16 @@ import { formatTable } from "../../table.ts";
 import { addPoolOptions, adoptOptions, type PoolOptions } from "./pool-options.ts";
 
 /** `mica adopt inspect` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   addPoolOptions(command)
     .description(
       "Tells what a Docker graph holds: images, layers, containers, volumes by name, the pool, and what is damaged. Only reads: the graph stays " +
         "as it is; damaged metadata is repaired in a temporary copy. Needs no root where the files may be read and the file system is ext4. " +
         "SIZE of a container is what it added and changed, as `docker ps --size` counts it; EXCLUSIVE is what it holds of the pool alone.",
     )
-    .addHelpText(
-      "after",
-      examples(
-        ["mica adopt inspect /var/lib/docker", ""],
-        ["mica adopt inspect ./docker-copy --json", "a copy of a data root; as data, with all of the IDs"],
-      ),
+    .examples(
+      ["mica adopt inspect /var/lib/docker", ""],
+      ["mica adopt inspect ./docker-copy --json", "a copy of a data root; as data, with all of the IDs"],
     )
     .action(async (path: string, options: PoolOptions) => {
       const inspection = await inspectDockerGraph(path, adoptOptions(options));

@@ -1,7 +1,6 @@
-import type { Command } from "commander";
 import { openDockerGraph } from "../../../adopt/open/open-docker-graph.ts";
 import { locateRoot } from "../../../docker-graph/locate-root.ts";
-import { examples } from "../../examples.ts";
+import type { DocumentedCommand } from "../../documented-command.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { interruption } from "../../interruption.ts";
 import { print } from "../../print.ts";
@@ -9,7 +8,7 @@ import { settingsOf } from "../../settings.ts";
 import { graphOptions, onThisMachine, requireMachine } from "../../with-graph.ts";
 
 /** `mica adopt open` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Makes a Docker graph usable in place: checks it, backs the pool's metadata and the graph's files up beside it (mica-backup-TIME), and lists " +
@@ -18,16 +17,13 @@ export function configure(command: Command): void {
         "--storage-opt what Docker was started with. Done again, it takes over what Docker made since.",
     )
     .option("--accept-losses", "go on where files and pool do not agree: forget what is lost, delete what has no name")
-    .addHelpText(
-      "after",
-      examples(
-        ["mica adopt open /var/lib/docker", ""],
-        ["mica --root /var/lib/docker/devicemapper ls", "then: its images and containers"],
-        [
-          "mica --storage-opt dm.thinpooldev=docker-thinpool adopt open /var/lib/docker",
-          "with a pool in LVM, which is active",
-        ],
-      ),
+    .examples(
+      ["mica adopt open /var/lib/docker", ""],
+      ["mica --root /var/lib/docker/devicemapper ls", "then: its images and containers"],
+      [
+        "mica --storage-opt dm.thinpooldev=docker-thinpool adopt open /var/lib/docker",
+        "with a pool in LVM, which is active",
+      ],
     )
     .action(async (path: string, options: { acceptLosses?: boolean }) => {
       const settings = settingsOf(command);

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import type { DocumentedCommand } from "../../documented-command.ts";
 import type { AdoptOptions } from "../../../adopt/opened-graph.ts";
 import { parseSize } from "../../../graph/options/size.ts";
 import { interruption } from "../../interruption.ts";
@@ -12,7 +12,7 @@ export interface PoolOptions {
 }
 
 /** Gives a command the options that say where a Docker graph's pool is. */
-export function addPoolOptions(command: Command): Command {
+export function addPoolOptions(command: DocumentedCommand): DocumentedCommand {
   return command
     .option("--data <path>", "the pool's data, where it is not devicemapper/devicemapper/data")
     .option("--metadata <path>", "the pool's metadata, where it is not devicemapper/devicemapper/metadata")

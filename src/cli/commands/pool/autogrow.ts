@@ -1,4 +1,3 @@
-import type { Command } from "commander";
 import {
   parseAutogrow,
   type AutogrowPolicy,
@@ -7,7 +6,7 @@ import {
 } from "../../../graph/growth/autogrow-policy.ts";
 import { humanSize } from "../../../graph/options/size.ts";
 import type { GraphAccess } from "../../../api/graph-access.ts";
-import { examples } from "../../examples.ts";
+import type { DocumentedCommand } from "../../documented-command.ts";
 import { print } from "../../print.ts";
 import type { Settings } from "../../settings.ts";
 import { UsageError } from "../../usage-error.ts";
@@ -19,7 +18,7 @@ interface Options extends Omit<AutogrowSettings, "enabled"> {
 }
 
 /** `mica pool autogrow` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Shows or changes when the pool grows by itself: once it is THRESHOLD full, by STEP, up to CEILING. On loopback files that is " +
@@ -35,13 +34,10 @@ export function configure(command: Command): void {
     .option("--metadata-threshold <share>", "the same, of the metadata")
     .option("--metadata-step <size>")
     .option("--metadata-ceiling <size>")
-    .addHelpText(
-      "after",
-      examples(
-        ["mica pool autogrow", "show"],
-        ["mica pool autogrow --threshold 70% --step 50G", "earlier, and in larger steps"],
-        ["mica pool autogrow --off", ""],
-      ),
+    .examples(
+      ["mica pool autogrow", "show"],
+      ["mica pool autogrow --threshold 70% --step 50G", "earlier, and in larger steps"],
+      ["mica pool autogrow --off", ""],
     )
     .action(async ({ on, off, ...rest }: Options) => {
       const wanted = settingsFrom(on, off, rest);

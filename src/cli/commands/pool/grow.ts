@@ -1,13 +1,12 @@
 import { InvalidArgumentError } from "commander";
-import type { Command } from "commander";
 import { parseGrowthSize, type GrowthSize } from "../../../graph/growth/growth-size.ts";
 import { humanSize } from "../../../graph/options/size.ts";
-import { examples } from "../../examples.ts";
+import type { DocumentedCommand } from "../../documented-command.ts";
 import { print } from "../../print.ts";
 import { withGraph } from "../../with-graph.ts";
 
 /** `mica pool grow` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Makes the pool larger while it is used; containers that wait for space in a full pool go on. Loopback files grow to SIZE: " +
@@ -16,13 +15,10 @@ export function configure(command: Command): void {
     )
     .option("--data <size>", "room for the containers' and images' blocks", sizeOption)
     .option("--metadata <size>", "room for keeping account of them; about 1/1000 of the data is plenty", sizeOption)
-    .addHelpText(
-      "after",
-      examples(
-        ["mica pool grow --data 200G", "to 200G altogether"],
-        ["mica pool grow --data +20% --metadata +1G", "both, by that much"],
-        ["mica pool grow", "on block devices: all that they have by now"],
-      ),
+    .examples(
+      ["mica pool grow --data 200G", "to 200G altogether"],
+      ["mica pool grow --data +20% --metadata +1G", "both, by that much"],
+      ["mica pool grow", "on block devices: all that they have by now"],
     )
     .action(async (options: { data?: GrowthSize; metadata?: GrowthSize }) => {
       await withGraph(command, "refuse", async (graph, settings) => {
