@@ -78,6 +78,10 @@ export class RemoteStore implements StoreAccess {
     return this.#api.json("POST", "/v1/containers", { body: { image, name, size: sizeBytes } });
   }
 
+  snapshot(container: string, name: string): Promise<{ id: string; name: string; snapshot: string }> {
+    return this.#api.json("POST", `${containerPath(container)}/snapshot`, { body: { name } });
+  }
+
   async mount(container: string): Promise<string> {
     return (await this.#api.json<{ path: string }>("POST", `${containerPath(container)}/mount`)).path;
   }

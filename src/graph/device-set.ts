@@ -8,6 +8,7 @@ import type { DeviceIds } from "./transactions/device-ids.ts";
 import type { DeviceMetadata } from "./files/device-metadata.ts";
 import { baseId, checkDeviceId } from "./devices/device-names.ts";
 import { deviceRecord, type DeviceRecord } from "./devices/device-record.ts";
+import { reportChanges, type ChangedRanges } from "./devices/changed-ranges.ts";
 import type { DeviceDriverData, DeviceStatus, DeviceUsage, GraphBlockLocation } from "./devices/device-reports.ts";
 import { reportAdded, reportBlock, reportStatus, reportUsage } from "./devices/device-reporting.ts";
 import { ensureFormattedDevice, type DeviceFormat } from "./devices/formatted-device.ts";
@@ -24,6 +25,7 @@ import { growPool, type GrownPool } from "./growth/growth.ts";
 import { ensureMonitor } from "./growth/monitor-process.ts";
 import type { PoolGrowth } from "./growth/growth-plan.ts";
 import { markedForNow } from "./files/for-now.ts";
+import { isSealed, sealDevice } from "./files/sealed.ts";
 import { forgetLeftInPlace, leaveInPlace } from "./files/left-in-place.ts";
 import type { MountedDevices, MountWish } from "./devices/mounted-devices.ts";
 import { isDeviceMounted, mountPointOf } from "./devices/mount-points.ts";
@@ -86,9 +88,14 @@ export class DeviceSet {
    * Makes a device as a snapshot: of its parent, or of the base device. The parent may be in use.
    *
    * @param options.sizeBytes larger than the parent: the device and its file system grow to it
+   * @param options.contents "as they are": the file system does not grow with the device, which may have none
    * @throws GraphError EEXIST, ENOENT (parent), EINVAL (smaller than the parent), ENOSPC (below the minimum free space)
    */
-  async create(id: string, parent: string = baseId, options: { sizeBytes?: number } = {}): Promise<void> {
+  async create(
+    id: string,
+    parent: string = baseId,
+    options: { sizeBytes?: number; contents?: "as they are" } = {},
+  ): Promise<void> {
     checkDeviceId(id);
     await this.#operation(async () => {
       const { context } = this.#parts;
@@ -96,7 +103,29 @@ export class DeviceSet {
         await context.locks.device(id, () => removeDevice({ ...this.#parts }, id));
       }
       const created = await context.locks.change(() => this.#snapshot(id, parent, options.sizeBytes));
-      if (created.sizeBytes > created.parentBytes) await this.#growNew(id, created);
+      if (created.sizeBytes > created.parentBytes && options.contents === undefined) await this.#growNew(id, created);
+    });
+  }
+
+  /** Makes a device that holds nothing: every byte reads as zero. @throws GraphError EEXIST, ENOSPC (below the minimum free space) */
+  async createBlank(id: string, sizeBytes: number): Promise<void> {
+    checkDeviceId(id);
+    await this.#onDevice(id, () =>
+      this.#parts.context.locks.change(async () => {
+        this.#requireNone(id);
+        await this.#parts.transactions.createThin(id, sizeBytes);
+      }),
+    );
+  }
+
+  /** Keeps a device as it is from now on: it can be snapshotted and removed, but not mounted, activated or exported. EBUSY while it is any of these. */
+  async seal(id: string): Promise<void> {
+    checkDeviceId(id);
+    const { context } = this.#parts;
+    await this.#onDevice(id, async () => {
+      this.#require(id);
+      await deactivateDevice(context, id, "fail");
+      sealDevice(context, id);
     });
   }
 
@@ -134,7 +163,7 @@ export class DeviceSet {
    */
   async get(id: string, wish: MountWish = {}): Promise<string> {
     checkDeviceId(id);
-    return this.#onDevice(id, () => this.#parts.mounted.get(id, this.#require(id), wish));
+    return this.#onDevice(id, () => this.#parts.mounted.get(id, this.#requireUnsealed(id), wish));
   }
 
   /** One user of a device less; the last one unmounts it. Also unmounts what a process that is gone left mounted. */
@@ -154,7 +183,7 @@ export class DeviceSet {
     checkDeviceId(id);
     const { context } = this.#parts;
     return this.#onDevice(id, async () => {
-      const path = await activateDevice(context, id, this.#require(id));
+      const path = await activateDevice(context, id, this.#requireUnsealed(id));
       if (!isDeviceMounted(context, id)) leaveInPlace(context, id);
       return path;
     });
@@ -168,7 +197,7 @@ export class DeviceSet {
    */
   async export(id: string, wish: ExportWish): Promise<ExportedDevice> {
     checkDeviceId(id);
-    return this.#onDevice(id, () => exportDevice(this.#parts.context, id, this.#require(id), wish));
+    return this.#onDevice(id, () => exportDevice(this.#parts.context, id, this.#requireUnsealed(id), wish));
   }
 
   /**
@@ -245,6 +274,19 @@ export class DeviceSet {
   /** What a device has that another, which it began as, has not: in bytes of the pool. ENOENT when either is missing. */
   async addedBytes(id: string, originId: string): Promise<number> {
     return this.#operation(() => reportAdded(this.#parts.context, this.#require(id), this.#require(originId)));
+  }
+
+  /**
+   * What a device has that another has not in the same place, or the other has and it has not: a part of it, from `fromBytes` on. Neither may be
+   * written to meanwhile. ENOENT when either is missing.
+   *
+   * @param originId undefined: all that the device has
+   */
+  async changedRanges(id: string, originId: string | undefined, fromBytes: number): Promise<ChangedRanges> {
+    return this.#operation(() => {
+      const origin = originId === undefined ? undefined : this.#require(originId);
+      return reportChanges(this.#parts.context, this.#require(id), origin, fromBytes);
+    });
   }
 
   /** Where a block of a device lives. @param block in pool blocks from the device's start */
@@ -342,9 +384,7 @@ export class DeviceSet {
     wantedBytes: number | undefined,
   ): Promise<DeviceMetadata & { parentBytes: number }> {
     const { context, transactions, mounted } = this.#parts;
-    if (context.store.device(id) !== undefined) {
-      throw new GraphError("EEXIST", `Cannot make device ${id}: it exists already`);
-    }
+    this.#requireNone(id);
     const origin = context.store.device(parent);
     if (origin === undefined || origin.deleted) {
       throw new GraphError("ENOENT", `Cannot make device ${id}: its parent ${parent} does not exist`);
@@ -390,6 +430,20 @@ export class DeviceSet {
       throw new GraphError("ENOENT", `Cannot find device ${id} in '${this.root}'`);
     }
     return metadata;
+  }
+
+  #requireUnsealed(id: string): DeviceMetadata {
+    const metadata = this.#require(id);
+    if (!isSealed(this.#parts.context, id)) return metadata;
+    throw new GraphError(
+      "EROFS",
+      `Cannot use device ${id}: it is sealed, to stay as it is. Use a snapshot of it instead`,
+    );
+  }
+
+  #requireNone(id: string): void {
+    if (this.#parts.context.store.device(id) === undefined) return;
+    throw new GraphError("EEXIST", `Cannot make device ${id}: it exists already`);
   }
 
   #requireOpen(): void {

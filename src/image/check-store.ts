@@ -45,7 +45,7 @@ export async function checkStore({ devices, files }: ImageContext): Promise<stri
         problems.push(`Container ${container.name} has no device: ${device} is missing; remove the container`);
         break;
       }
-      if (files.imageConfig(container.imageId) === undefined) {
+      if (container.received !== true && files.imageConfig(container.imageId) === undefined) {
         problems.push(`Container ${container.name} has lost its image ${container.imageId}`);
       }
     });

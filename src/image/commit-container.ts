@@ -10,6 +10,7 @@ import type { ContainerRecord, LayerRecord } from "./records.ts";
 import { recordPacked, type PackedLayer } from "./record-packed.ts";
 import { parseReference } from "./reference.ts";
 import { registerImage } from "./register-image.ts";
+import { withTemporarySnapshot } from "./temporary-snapshot.ts";
 import type { LongOptions } from "./types.ts";
 
 /**
@@ -69,15 +70,20 @@ async function snapshot(
 
 /** Of a container that did not begin as its image, only what it changed since is the layer. */
 async function repack(
-  { devices }: ImageContext,
+  context: ImageContext,
   { record, parent, device, tarRecord, signal }: LayerPlan,
 ): Promise<PackedLayer> {
+  const { devices } = context;
   await devices.create(device, parent?.device);
   const mounting = devices.get(device);
-  try {
-    return await withMountedPair(devices, record.device, record.below, (root, parentRoot) =>
+  const pack = (from: string): Promise<PackedLayer> =>
+    withMountedPair(devices, from, record.below, (root, parentRoot) =>
       applyLayer(packDiff(root, parentRoot), mounting, { recordTo: tarRecord, signal }),
     );
+  try {
+    return await (record.snapshot === undefined
+      ? pack(record.device)
+      : withTemporarySnapshot(context, record.device, pack));
   } finally {
     await mounting.then(() => devices.put(device));
   }

@@ -1,3 +1,4 @@
+import { isContainerName } from "./container-name.ts";
 import type { ContainerRecord } from "./records.ts";
 import { StoreError } from "./store-error.ts";
 import type { StoreFiles } from "./store-files.ts";
@@ -26,9 +27,4 @@ function containerId(files: StoreFiles, nameOrId: string): string | undefined {
     throw new StoreError("ambiguous", `Cannot tell which container '${nameOrId}' is: ${matching.join(", ")}`);
   }
   return matching.at(0);
-}
-
-/** Docker's rule for names. */
-export function isContainerName(name: string): boolean {
-  return /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/.test(name);
 }

@@ -3,5 +3,5 @@ import type { DeviceSet } from "../graph/device-set.ts";
 /** What images and containers need of the graph. */
 export type ImageDevices = Pick<
   DeviceSet,
-  "root" | "create" | "remove" | "exists" | "get" | "put" | "unmountLeft" | "device" | "devices" | "usage"
+  "root" | "create" | "seal" | "remove" | "exists" | "get" | "put" | "unmountLeft" | "device" | "devices" | "usage"
 >;

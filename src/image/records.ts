@@ -45,6 +45,10 @@ export const containerRecordSchema = v.pipe(
     below: v.optional(v.string()),
     /** What it runs with, in place of its image's `config`: an image of it gets that. */
     config: v.optional(v.record(v.string(), v.unknown())),
+    /** Of a snapshot, whose device is sealed: what tells it from others, here and where it was sent to. 64 hexadecimal digits. */
+    snapshot: v.optional(v.string()),
+    /** It came from another graph and holds all that it needs itself: its image may be missing here. */
+    received: v.optional(v.boolean()),
   }),
   v.transform((file) => ({ ...file, device: file.device ?? file.id })),
 );

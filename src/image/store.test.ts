@@ -63,6 +63,8 @@ test("containers have names and IDs, and are found by either or the start of an 
       device: web.id,
       sizeBytes: undefined,
       mountPoint: undefined,
+      snapshot: undefined,
+      imageMissing: false,
     },
   );
   await assert.rejects(store.create("app:1", { name: "web" }), { code: "exists", message: /has that name/ });

@@ -51,7 +51,7 @@ export class Store {
     const containers = files.containers();
     if (containers.length === 0) return [];
     const mountPoints = new Map((await devices.devices()).map(({ id, mountPoint }) => [id, mountPoint]));
-    return containers.map((record) => containerSummary(record, mountPoints.get(record.device)));
+    return containers.map((record) => this.#containerSummary(record, mountPoints.get(record.device)));
   }
 
   /** One image by name, ID or the start of its ID. @throws StoreError not-found, ambiguous */
@@ -62,7 +62,7 @@ export class Store {
   /** One container by ID, name or the start of its ID. @throws StoreError not-found, ambiguous */
   async container(nameOrId: string): Promise<ContainerSummary> {
     const record = findContainer(this.#context.files, nameOrId);
-    return containerSummary(record, (await this.#context.devices.device(record.device))?.mountPoint);
+    return this.#containerSummary(record, (await this.#context.devices.device(record.device))?.mountPoint);
   }
 
   /**
@@ -111,15 +111,33 @@ export class Store {
     return pushImage(this.#context, image, reference, options);
   }
 
-  /** Makes a container of an image. @throws StoreError exists, invalid (name) */
+  /** Makes a container of an image, or of a snapshot of a container. @throws StoreError exists, invalid (name) */
   async create(image: string, options: CreateOptions = {}): Promise<{ id: string; name: string }> {
     const { createContainer } = await import("./create-container.ts");
     return createContainer(this.#context, image, options);
   }
 
+  /**
+   * Makes a snapshot of a container, which may be mounted: a container that stays as it is, to be sent, to send increments from, and to `create`
+   * containers of. It takes no space until the container changes.
+   *
+   * @throws StoreError exists, invalid (name)
+   */
+  async snapshot(container: string, name: string): Promise<{ id: string; name: string; snapshot: string }> {
+    const { snapshotContainer } = await import("./snapshot-container.ts");
+    return snapshotContainer(this.#context, container, name);
+  }
+
   /** Mounts a container, if it is not; resolves to the path of its root file system. It stays mounted when the process ends. */
   async mount(container: string): Promise<string> {
-    const { id, device } = findContainer(this.#context.files, container);
+    const { id, name, device, snapshot } = findContainer(this.#context.files, container);
+    if (snapshot !== undefined) {
+      const instead = `\`mica create ${name} NAME\` makes a container of it`;
+      throw new StoreError(
+        "invalid",
+        `Cannot mount container ${name}: it is a snapshot, which stays as it is. ${instead}`,
+      );
+    }
     return this.#mounting.run(id, async () => {
       const mounted = this.#mounted.get(id);
       if (mounted !== undefined) {
@@ -148,14 +166,16 @@ export class Store {
 
   /** What differs between a container and its image, as `docker diff`. */
   async diff(container: string): Promise<Change[]> {
-    const [{ changes }, { withMountedPair }] = await Promise.all([
+    const [{ changes }, { withMountedPair }, { withTemporarySnapshot }] = await Promise.all([
       import("../layer/changes.ts"),
       import("./mounted-pair.ts"),
+      import("./temporary-snapshot.ts"),
     ]);
     const { devices, files } = this.#context;
-    const { device, below, imageId } = findContainer(files, container);
+    const { device, below, imageId, snapshot } = findContainer(files, container);
     const parent = below ?? layersOf(files, findImage(files, imageId)).at(-1)?.device;
-    return withMountedPair(devices, device, parent, changes);
+    const compare = (root: string): Promise<Change[]> => withMountedPair(devices, root, parent, changes);
+    return snapshot === undefined ? compare(device) : withTemporarySnapshot(this.#context, device, compare);
   }
 
   /** Makes an image of a container as it is; it may be mounted. */
@@ -227,6 +247,22 @@ export class Store {
     }
   }
 
+  #containerSummary(record: ContainerRecord, mountPoint: string | undefined): ContainerSummary {
+    const { id, name, imageId, image, created, device, sizeBytes, snapshot } = record;
+    return {
+      id,
+      name,
+      imageId,
+      image,
+      created,
+      device,
+      sizeBytes,
+      mountPoint: mountPoint === undefined ? undefined : join(mountPoint, "rootfs"),
+      snapshot,
+      imageMissing: this.#context.files.imageConfig(imageId) === undefined,
+    };
+  }
+
   #summary(id: string): ImageSummary {
     const { files } = this.#context;
     const config = parseImageConfig(files.imageConfig(id) ?? Buffer.alloc(0), `image ${id}`);
@@ -244,20 +280,6 @@ export class Store {
       layers,
     };
   }
-}
-
-function containerSummary(record: ContainerRecord, mountPoint: string | undefined): ContainerSummary {
-  const { id, name, imageId, image, created, device, sizeBytes } = record;
-  return {
-    id,
-    name,
-    imageId,
-    image,
-    created,
-    device,
-    sizeBytes,
-    mountPoint: mountPoint === undefined ? undefined : join(mountPoint, "rootfs"),
-  };
 }
 
 /** For what is done at once and yet promised: a failure is a rejection. */

@@ -35,6 +35,10 @@ export interface ContainerSummary {
   sizeBytes: number | undefined;
   /** Path of its root file system while it is mounted. */
   mountPoint: string | undefined;
+  /** Of a snapshot, which stays as it is: what tells it from others, on every host. */
+  snapshot: string | undefined;
+  /** It came from another host, and its image is not here. */
+  imageMissing: boolean;
 }
 
 /** What `import` tells about its way. */

@@ -2,7 +2,7 @@ import type { StoredContainer } from "../../docker-graph/containers.ts";
 import type { StoredImage } from "../../docker-graph/stored-image.ts";
 import { baseId } from "../../graph/devices/device-names.ts";
 import { sha256, type Digest } from "../../image/digest.ts";
-import { isContainerName } from "../../image/find-container.ts";
+import { isContainerName } from "../../image/container-name.ts";
 import { imageLabel } from "../device-labels.ts";
 import { configFromV1 } from "../v1-config.ts";
 import { recordLayers, type RecordContext } from "./record-layers.ts";

@@ -3,6 +3,7 @@ import { json, read, tar, type Route } from "../call.ts";
 import { size, text } from "../fields.ts";
 
 const createBody = v.strictObject({ image: text, name: v.exactOptional(text), size: v.exactOptional(size) });
+const snapshotBody = v.strictObject({ name: text });
 const commitBody = v.strictObject({ name: text });
 const containers = "/v1/containers";
 const container = `${containers}/:container`;
@@ -19,6 +20,9 @@ export const containerRoutes: Route[] = [
     await store.removeContainer(path["container"]);
     return {};
   }),
+  json("POST", `${container}/snapshot`, ({ store }, { path, body }) =>
+    store.snapshot(path["container"], read(snapshotBody, "body", body).name),
+  ),
   json("POST", `${container}/mount`, async ({ store }, { path }) => ({ path: await store.mount(path["container"]) })),
   json("POST", `${container}/umount`, async ({ store }, { path }) => {
     await store.umount(path["container"]);

@@ -8,6 +8,7 @@ import type { DeviceMetadata } from "../files/device-metadata.ts";
 import type { GraphContext } from "../graph-context.ts";
 import { GraphError } from "../graph-error.ts";
 import { forgetLeftInPlace } from "../files/left-in-place.ts";
+import { forgetSeal } from "../files/sealed.ts";
 import { isDeviceMounted, mountPointOf } from "./mount-points.ts";
 import type { Transactions } from "../transactions/transactions.ts";
 
@@ -92,6 +93,7 @@ async function removeUnused(
   await context.locks.change(() => transactions.delete(id, metadata));
   deferred.remove(id);
   forgetLeftInPlace(context, id);
+  forgetSeal(context, id);
   try {
     rmdirSync(mountPointOf(context, id));
   } catch (error) {

@@ -29,6 +29,10 @@ export class FolderDevices implements ImageDevices {
     else execFileSync("cp", ["-a", join(this.path(parent), "rootfs"), this.path(id)]);
   }
 
+  seal(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async remove(id: string): Promise<void> {
     await Promise.resolve();
     this.beforeEach("remove", id);
