@@ -29,3 +29,10 @@ export class ControlError extends Error {
     this.done = options.done;
   }
 }
+
+/** An error as an answer. */
+export function describe(error: unknown): ControlFailure {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "EIO";
+  return { code, message };
+}

@@ -1,22 +1,23 @@
 import { readFileSync, writeFileSync, writeSync } from "node:fs";
 import { call } from "../linux/libc.ts";
-import { parsePoolTable, type ThinPoolTable } from "../thin/pool-table.ts";
-import { Pool } from "../thin/pool.ts";
-import { claimDevice } from "./claim-device.ts";
 import { ControlFile } from "./control-file.ts";
+import { describe } from "./control-message.ts";
+import { type EngineDevice, nothingDue } from "./engine-device.ts";
 import { ExportedFiles } from "./exported-files.ts";
 import { FailedService } from "./failed-service.ts";
 import { FuseChannel } from "./fuse-channel.ts";
-import { FuseServer, type Schedule } from "./fuse-server.ts";
+import { FuseServer } from "./fuse-server.ts";
+import { openMappedDevice } from "./mapped/mapped-device.ts";
+import { isPoolTable } from "./mapped/stands-on.ts";
+import { openPoolDevice } from "./pool-device.ts";
 import type { PoolPaths } from "./pool-paths.ts";
-import { describe, PoolService } from "./pool-service.ts";
 import { formatReport } from "./ready-report.ts";
 
 /** How an engine begins. */
 export type EngineMode =
-  /** A new pool: whatever a journal says is active is not. Failure is reported, and ends it. */
+  /** A new device: whatever a journal says is active is not. Failure is reported, and ends it. */
   | "create"
-  /** After all processes of a pool died: volumes become active again. Failure is reported, and ends it. */
+  /** After all processes died: volumes become active again. Failure is reported, and ends it. */
   | "recover"
   /** After an engine that died, on its mount. Failure is served as I/O errors: the mount must stay. */
   | "resume"
@@ -34,47 +35,45 @@ export interface EngineStart {
 }
 
 const PR_SET_IO_FLUSHER = 57;
+/** Of a mount without volumes. */
+const pageBytes = 4096;
 
-/** Runs a pool's engine until it is shut down or unmounted. */
+/** Runs an engine until what it serves is shut down or unmounted. */
 export function runEngine(start: EngineStart): void {
   const { paths, mode } = start;
   protect();
-  const table = parsePoolTable(readFileSync(paths.table, "utf8"));
-  let pool: Pool | undefined;
+  let device: EngineDevice | undefined;
   let failure = "its engine died too often";
   try {
-    if (mode !== "fail") {
-      claimDevice(table.metadataDevice);
-      claimDevice(table.dataDevice);
-      pool = Pool.open(poolOptions(paths, table));
-    }
+    if (mode !== "fail") device = openDevice(paths, mode);
   } catch (error) {
     failure = describe(error).message;
     if (mode !== "resume") {
       report(start, formatReport({ error: describe(error) }));
       throw error;
     }
-    console.error(`The pool cannot be opened: ${failure}`);
+    console.error(`'${paths.name}' cannot be opened: ${failure}`);
   }
-  if (serve(start, table, pool, failure) === "ended") writeFileSync(paths.ended, "");
+  if (serve(start, device, failure) === "ended") writeFileSync(paths.ended, "");
+}
+
+function openDevice(paths: PoolPaths, mode: EngineMode): EngineDevice {
+  const table = readFileSync(paths.table, "utf8");
+  if (isPoolTable(table)) return openPoolDevice(paths, table);
+  return openMappedDevice(paths, table, mode === "resume" ? "fail its I/O" : "throw");
 }
 
 /**
- * Serves until the pool ends. "abandoned": requests that the last engine had read and not answered would never be
- * answered, and whoever waits for them would wait for ever; with the mount they end in errors, and the journal keeps
- * what was acknowledged for the pool's next start.
+ * Serves until the device ends. "abandoned": requests that the last engine had read and not answered would never be
+ * answered, and whoever waits for them would wait for ever; with the mount they end in errors, and a pool's journal keeps
+ * what was acknowledged for its next start.
  */
-function serve(
-  start: EngineStart,
-  table: ThinPoolTable,
-  pool: Pool | undefined,
-  failure: string,
-): "ended" | "abandoned" {
+function serve(start: EngineStart, device: EngineDevice | undefined, failure: string): "ended" | "abandoned" {
   const { paths, mode } = start;
   const channel = new FuseChannel(start.fuseFd);
   const files = new ExportedFiles();
   const hooks = { retryHeld: () => server.retryHeld(), stop: () => server.stop() };
-  const service = pool === undefined ? new FailedService(failure, hooks) : new PoolService(pool, paths, files, hooks);
+  const service = device === undefined ? new FailedService(failure, hooks) : device.service(files, hooks);
   if (mode === "create") service.forgetActive();
   else service.exportActive();
   const control = new ControlFile((id, text, delivery) => service.execute(id, text, delivery));
@@ -82,31 +81,19 @@ function serve(
     channel,
     files,
     control,
-    schedule: pool ?? nothingDue,
-    blockSizeBytes: table.blockSizeSectors * 512,
+    schedule: device?.schedule ?? nothingDue,
+    blockSizeBytes: device?.blockSizeBytes ?? pageBytes,
     onLastClose: (file) => service.lastClose(file),
   });
   if ((mode === "resume" || mode === "fail") && !channel.requestResend()) {
-    console.error("This kernel cannot resend requests (Linux 6.9 can): the pool is opened again, its devices too");
-    pool?.abandon();
+    console.error("This kernel cannot resend requests (Linux 6.9 can): everything is opened again, its devices too");
+    device?.abandon();
     writeFileSync(paths.abandoned, "");
     return "abandoned";
   }
   report(start, formatReport({ ok: true }));
-  if (server.run() === "unmounted") pool?.close();
+  if (server.run() === "unmounted") device?.close();
   return "ended";
-}
-
-const nothingDue: Schedule = { nextDeadlineMs: () => Infinity, tick: () => undefined, retryGeneration: 0 };
-
-function poolOptions(paths: PoolPaths, table: ThinPoolTable) {
-  const { metadataDevice: metadataPath, dataDevice: dataPath } = table;
-  return { metadataPath, dataPath, table, journalPath: paths.journal, log };
-}
-
-/** Into the pool's log file, which its processes have as standard error. */
-function log(level: string, message: string): void {
-  console.error(`${new Date().toISOString()} ${level}: ${message}`);
 }
 
 function report(start: EngineStart, line: string): void {

@@ -7,7 +7,8 @@ export interface ExportedFile {
   /** Tells this use of the slot from earlier ones that the kernel may still ask about. */
   readonly generation: number;
   readonly deviceId: number;
-  readonly volume: ServedVolume;
+  /** Another after a new table was put in force. */
+  volume: ServedVolume;
   sizeBytes: number;
   /** A file or device that unmapped blocks are read from. */
   readonly externalOrigin: string | undefined;

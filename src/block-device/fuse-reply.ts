@@ -21,7 +21,7 @@ export interface NodeAttributes {
 
 /** The one reply buffer, with what is needed to fill it. Reads are served straight into it, behind the header. */
 export class FuseReply {
-  readonly buffer = residentBuffer(OUT_HEADER + MAX_WRITE + 4096);
+  readonly buffer = residentBuffer(OUT_HEADER + MAX_WRITE + 4096, OUT_HEADER);
   readonly #words = new Uint32Array(this.buffer.buffer, this.buffer.byteOffset, this.buffer.length >> 2);
   readonly #channel: FuseChannel;
   readonly #startedSeconds = Math.floor(Date.now() / 1000);

@@ -45,7 +45,7 @@ export class FuseServer {
   readonly #channel: FuseChannel;
   readonly #slots: (ExportedFile | undefined)[];
   /** Resident: a write that the kernel cannot copy into a killed engine's missing page fails, instead of being sent again. */
-  readonly #bytes = residentBuffer(In.writeData + fuse.MAX_WRITE + 4096);
+  readonly #bytes = residentBuffer(In.writeData + fuse.MAX_WRITE + 4096, In.writeData);
   readonly #words = wordsOf(this.#bytes);
   readonly #reply: FuseReply;
   readonly #folder: FuseFolder;

@@ -25,15 +25,32 @@ const END_MS = 20_000;
  * @throws ControlError EEXIST, or whatever kept the pool from opening
  */
 export async function startPool(runDir: string, name: string, table: string): Promise<void> {
+  await startDevice(runDir, name, { kind: "pool", table: formatPoolTable(parsePoolTable(table)) });
+}
+
+/** What processes are to be started for. */
+export interface NewDevice {
+  /** As errors call it. */
+  kind: "pool" | "mapped device";
+  /** As its engine reads it. */
+  table: string;
+}
+
+/**
+ * Starts the supervisor and the engine of a new device and returns when it serves.
+ *
+ * @throws ControlError EEXIST, or whatever kept it from opening
+ */
+export async function startDevice(runDir: string, name: string, { kind, table }: NewDevice): Promise<void> {
   const paths = poolPaths(runDir, name);
-  const line = formatPoolTable(parsePoolTable(table));
   mkdirSync(runDir, { recursive: true, mode: 0o700 });
   const lock = await lockFile(paths.lock);
   try {
-    if (readPoolState(paths) !== undefined) throw new ControlError("EEXIST", `Cannot create pool '${name}': it exists`);
+    if (readPoolState(paths) !== undefined)
+      throw new ControlError("EEXIST", `Cannot create ${kind} '${name}': it exists`);
     clearStale(paths);
     makePoolFolders(paths);
-    replaceFile(paths.table, line);
+    replaceFile(paths.table, table);
     await startSupervisor(runDir, paths, "create");
   } finally {
     lock.release();
@@ -105,7 +122,8 @@ export function poolFolders(runDir: string): string[] {
   } catch {
     return [];
   }
-  return names.filter((name) => !name.endsWith(".lock") && !name.endsWith(".log"));
+  // Mapped devices, which are no pools, have a folder of their own that begins with a dot.
+  return names.filter((name) => !/^\.|\.lock$|\.log$/.test(name));
 }
 
 /** Detaches and unmounts what a pool without processes left. Loop devices in use go when they are let go of. */

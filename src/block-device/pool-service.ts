@@ -9,21 +9,14 @@ import { usage } from "../metadata-tools/usage.ts";
 import type { DeviceDetails } from "../thin/device-record.ts";
 import { formatPoolTable, parsePoolTable } from "../thin/pool-table.ts";
 import type { Pool } from "../thin/pool.ts";
-import { type BatchAnswer, ControlError, type ControlAnswer } from "./control-message.ts";
+import { type BatchAnswer, ControlError, type ControlAnswer, describe } from "./control-message.ts";
+import type { EngineService, ServiceHooks } from "./engine-device.ts";
 import type { ExportedFile, ExportedFiles } from "./exported-files.ts";
 import { carryOutBatch } from "./message-batch.ts";
 import type { PoolPaths } from "./pool-paths.ts";
 import { replaceFile } from "./replace-file.ts";
 import { formatTag, parseTag } from "./volume-tag.ts";
 import { type PoolFlags, readVolumeFlags, writeVolumeFlags } from "./volume-flags.ts";
-
-/** What the service tells the server. */
-export interface ServiceHooks {
-  /** Held requests may go on now. */
-  retryHeld(): void;
-  /** Serve no longer: the pool was closed. */
-  stop(): void;
-}
 
 /** What `info` and `list` answer of a volume. */
 export interface VolumeInfo {
@@ -43,7 +36,7 @@ export interface PoolInfo extends PoolFlags {
 type Handler = (words: string[], id: string, delivery: "first" | "again", text: string) => string;
 
 /** Executes control messages on a pool: the kernel's own, and those that make volumes files of the mount. */
-export class PoolService {
+export class PoolService implements EngineService {
   readonly #pool: Pool;
   readonly #paths: PoolPaths;
   readonly #files: ExportedFiles;
@@ -311,13 +304,6 @@ export class PoolService {
 
 function details({ id, mappedBlocks, transactionId, creationTime, snapshottedTime }: DeviceDetails): DeviceDetails {
   return { id, mappedBlocks, transactionId, creationTime, snapshottedTime };
-}
-
-/** An error as an answer. */
-export function describe(error: unknown): { code: string; message: string } {
-  const message = error instanceof Error ? error.message : String(error);
-  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "EIO";
-  return { code, message };
 }
 
 function naturalNumber(text: string | undefined): number {

@@ -7,10 +7,10 @@ import { isMounted } from "../linux/mount-table.ts";
 import { mount, mountFlags, unmount } from "../linux/mount.ts";
 import { packageFile } from "../linux/package-root.ts";
 import { pidfdGetfd, pidfdOpen } from "../linux/pidfd.ts";
+import { describe } from "./control-message.ts";
 import type { EngineMode } from "./engine.ts";
 import { fuseMountData } from "./fuse-mount.ts";
 import type { PoolPaths } from "./pool-paths.ts";
-import { describe } from "./pool-service.ts";
 import { readPoolState, writePoolState, type PoolState } from "./pool-state.ts";
 import { waitForEnd } from "./process-end.ts";
 import { identify, type ProcessIdentity } from "./process-identity.ts";
@@ -24,7 +24,7 @@ const MOST_DEATHS = 50;
 const DEATHS_WITHIN_MS = 10_000;
 
 /**
- * Holds a pool's /dev/fuse while engines come and go.
+ * Holds the /dev/fuse of a pool, or of a mapped device, while engines come and go.
  *
  * It must never open a file of its own mount: it would wait for an engine that only it can start, and as the holder of
  * the descriptor not even its death would end the wait.
@@ -71,7 +71,7 @@ export class Supervisor {
   #takeOver(): ReadyReport {
     const engine = readPoolState(this.#paths)?.engine;
     if (engine === undefined)
-      return { error: { code: "ENXIO", message: "Cannot take the pool over: it has no engine" } };
+      return { error: { code: "ENXIO", message: "Cannot take the mount over: it has no engine" } };
     const pidfd = pidfdOpen(engine.pid);
     try {
       this.#fuseFd = pidfdGetfd(pidfd, 3);
@@ -157,7 +157,9 @@ function openFuse(): number {
       code === "EACCES" || code === "EPERM"
         ? "run this as root"
         : "load the fuse module (modprobe fuse), or give the container /dev/fuse";
-    throw Object.assign(new Error(`Cannot start the pool: /dev/fuse cannot be opened (${code}); ${advice}`), { code });
+    throw Object.assign(new Error(`Cannot serve block devices: /dev/fuse cannot be opened (${code}); ${advice}`), {
+      code,
+    });
   }
 }
 

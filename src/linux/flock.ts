@@ -62,6 +62,14 @@ function tryLock(path: string, exclusive: boolean): FileLock | undefined {
   throw new SystemError(number, { syscall: "lock", path });
 }
 
+/** Locks an open file, once; the lock goes with its descriptor. False when it is held elsewhere in a way that excludes this. */
+export function lockOpenFile(fd: number, kind: "shared" | "exclusive"): boolean {
+  if (libc("int flock(int, int)")(fd, (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0) return true;
+  const number = lastErrno();
+  if (number === errno.EAGAIN) return false;
+  throw new SystemError(number, { syscall: "lock" });
+}
+
 /** Whether somebody holds a file's lock exclusively. Asks through a descriptor that only reads, and changes nothing. */
 export function isLocked(path: string): boolean {
   const fd = openSync(path, "r");

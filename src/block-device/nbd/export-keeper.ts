@@ -6,7 +6,7 @@ import { bootId } from "../../linux/boot-id.ts";
 import { packageFile } from "../../linux/package-root.ts";
 import { placePrivateSocket, type PrivateSocket } from "../../linux/private-socket.ts";
 import { listenUnix } from "../../linux/unix-socket.ts";
-import { describe } from "../pool-service.ts";
+import { describe } from "../control-message.ts";
 import { identify } from "../process-identity.ts";
 import { readReport, type ReadyReport } from "../ready-report.ts";
 import { recordExport, recordPath } from "./export-record.ts";

@@ -2,7 +2,7 @@
 // the keeper's: it reads the ready report there, and closes it when the export is to end.
 import { writeFileSync, writeSync } from "node:fs";
 import { formatReport } from "../ready-report.ts";
-import { describe } from "../pool-service.ts";
+import { describe } from "../control-message.ts";
 import type { ExportStart } from "./export-start.ts";
 import { ExportedDevice } from "./exported-device.ts";
 import { NbdServer } from "./nbd-server.ts";
