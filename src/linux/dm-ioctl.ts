@@ -24,8 +24,8 @@ const NAME_BYTES = 128;
  *
  * @throws SystemError
  */
-export async function suspendDevice(name: string, options: { noFlush: boolean }): Promise<void> {
-  const flags = SUSPEND_FLAG | (options.noFlush ? NOFLUSH_FLAG | SKIP_LOCKFS_FLAG : 0);
+export async function suspendDevice(name: string, options: { noFlush: boolean; noLockFs: boolean }): Promise<void> {
+  const flags = SUSPEND_FLAG | (options.noFlush ? NOFLUSH_FLAG : 0) | (options.noLockFs ? SKIP_LOCKFS_FLAG : 0);
   await control(DEV_SUSPEND, header(name, { bytes: HEADER_BYTES, flags }), { syscall: "suspend device", path: name });
 }
 
@@ -34,9 +34,10 @@ export async function suspendDevice(name: string, options: { noFlush: boolean })
  *
  * @throws SystemError
  */
-export async function messageDevice(name: string, message: string): Promise<void> {
+export async function messageDevice(name: string, message: string, sector = 0): Promise<void> {
   const text = Buffer.from(`${message}\0`);
   const structure = header(name, { bytes: HEADER_BYTES + 8 + text.length, flags: 0 });
+  structure.writeBigUInt64LE(BigInt(sector), HEADER_BYTES);
   text.copy(structure, HEADER_BYTES + 8); // struct dm_target_msg: u64 sector, the message
   await control(TARGET_MSG, structure, { syscall: "message device", path: name });
 }

@@ -14,6 +14,9 @@ export interface DevmapperInfo {
   eventNumber: number;
   major: number;
   minor: number;
+  readOnly: boolean;
+  /** Lines of the table in force. */
+  targetCount: number;
   deferredRemove: boolean;
 }
 
@@ -36,7 +39,8 @@ export class DevmapperAnswer {
   info(): DevmapperInfo {
     const words = new Int32Array(INFO_WORDS);
     number("int dm_task_get_info(void *, void *)")(this.#task, Buffer.from(words.buffer));
-    const [exists, suspended, liveTable, inactiveTable, openCount, eventNumber, major, minor, , , deferred] = words;
+    const [exists, suspended, liveTable, inactiveTable, openCount, eventNumber, major, minor, ...more] = words;
+    const [readOnly, targetCount, deferred] = more;
     return {
       exists: exists !== 0,
       suspended: suspended !== 0,
@@ -46,6 +50,8 @@ export class DevmapperAnswer {
       eventNumber: eventNumber >>> 0,
       major,
       minor,
+      readOnly: readOnly !== 0,
+      targetCount,
       deferredRemove: deferred !== 0,
     };
   }
@@ -71,16 +77,33 @@ export class DevmapperAnswer {
       const type = place.readBigUInt64LE(16);
       if (type === 0n) continue; // no target at all
       const [start, sectors] = [Number(place.readBigUInt64LE(0)), Number(place.readBigUInt64LE(8))];
-      targets.push({ start, sectors, type: text(type), parameters: text(place.readBigUInt64LE(24)).trim() });
+      targets.push({ start, sectors, type: text(type), parameters: text(place.readBigUInt64LE(24)) });
     } while (at !== null);
     return targets;
   }
 
   names(): string[] {
+    return this.devices().map(({ name }) => name);
+  }
+
+  /** All devices, with their numbers ("254:0"). */
+  devices(): { name: string; numbers: string }[] {
     // struct dm_names: u64 dev, u32 offset of the next, the name. Without devices there is one, of device 0.
     const list = pointer("void *dm_task_get_names(void *)")(this.#task);
-    if (list === null || BigInt(loadKoffi().decode.uint64(list)) === 0n) return [];
-    return [...records(list, 8n)].map((at) => text(at + 12n));
+    const { decode } = loadKoffi();
+    if (list === null || BigInt(decode.uint64(list)) === 0n) return [];
+    return [...records(list, 8n)].map((at) => ({ name: text(at + 12n), numbers: numbers(decode.uint64(at)) }));
+  }
+
+  /** Kinds of targets that the kernel has at the moment. */
+  targetVersions(): { name: string; version: [number, number, number] }[] {
+    // struct dm_versions: u32 offset of the next, u32 version[3], the name
+    const list = pointer("void *dm_task_get_versions(void *)")(this.#task);
+    const { decode } = loadKoffi();
+    return [...records(list, 0n)].map((at) => ({
+      name: text(at + 16n),
+      version: [decode.uint32(at + 4n), decode.uint32(at + 8n), decode.uint32(at + 12n)],
+    }));
   }
 
   /** Device numbers, "7:0". */
@@ -95,7 +118,7 @@ export class DevmapperAnswer {
   }
 
   response(): string {
-    return text(pointer("void *dm_task_get_message_response(void *)")(this.#task)).trim();
+    return text(pointer("void *dm_task_get_message_response(void *)")(this.#task));
   }
 
   driverVersion(): string {

@@ -67,6 +67,16 @@ export function udevSyncSupported(): boolean {
   return number("int dm_udev_get_sync_support(void)")() === 1;
 }
 
+/** From now on udev is neither told nor waited for, and the library makes nodes in /dev itself. */
+export function turnUdevSyncOff(): void {
+  number("void dm_udev_set_sync_support(int)")(0);
+}
+
+/** From now on nodes are made in `dir`/mapper; an absolute path. Default /dev. */
+export function setDeviceDir(dir: string): void {
+  number("int dm_set_dev_dir(const char *)")(dir);
+}
+
 /** A C string in a buffer. */
 export function untilNul(buffer: Buffer): string {
   return buffer.toString("latin1", 0, buffer.indexOf(0));

@@ -1,7 +1,8 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { lastErrno, libc, type LibcFunction } from "./libc.ts";
 import { DevmapperAnswer } from "./libdevmapper-answer.ts";
-import { bind, libdevmapperLog, number, pointer, type Pointer } from "./libdevmapper-library.ts";
+import { bind, libdevmapperLog, number, pointer } from "./libdevmapper-library.ts";
+import { type DevmapperRequest, prepare } from "./libdevmapper-request.ts";
 import { errno, SystemError } from "./system-error.ts";
 
 const FD_CLOEXEC = 1;
@@ -15,32 +16,20 @@ const taskTypes = {
   resume: 5,
   info: 6,
   deps: 7,
+  rename: 8,
   version: 9,
   status: 10,
   table: 11,
   list: 13,
+  clear: 14,
+  mknodes: 15,
+  targetVersions: 16,
   message: 17,
+  setGeometry: 18,
 } as const;
 
 /** What libdevmapper is asked to do. */
 export type DevmapperTask = keyof typeof taskTypes;
-
-/** What udev's rules are to leave alone (libdevmapper.h, DM_UDEV_DISABLE_…): bits of a cookie's flags. */
-export const udevFlags = { disableSubsystemRules: 2, disableDiskRules: 4, disableOtherRules: 8 } as const;
-
-/** With what. */
-export interface DevmapperRequest {
-  name?: string;
-  uuid?: string;
-  target?: { sectors: number; type: string; parameters: string };
-  message?: string;
-  noFlush?: boolean;
-  deferred?: boolean;
-  /** The task makes a uevent: udev is told with these flags, and waited for. */
-  udevFlags?: number;
-  /** A failure with this error is an answer: it is not logged. */
-  expected?: "ENXIO" | "EBUSY";
-}
 
 /** A task that was done, or refused. */
 type Outcome<T> = ({ done: true; result: T } | { done: false; failure: SystemError }) & { cookie: number };
@@ -107,29 +96,6 @@ function perform<T>(task: DevmapperTask, request: DevmapperRequest, take: (answe
     number("void dm_task_destroy(void *)")(handle);
     libdevmapperLog.release(expected ? "drop errors" : "tell");
   }
-}
-
-/** Sets a task's parameters; not complete when the library refused one of them. The cookie is 0 where none is needed. */
-function prepare(task: Pointer, request: DevmapperRequest): { complete: boolean; cookie: number } {
-  const settings: number[] = [];
-  const { name, uuid, target, message } = request;
-  if (name !== undefined) settings.push(number("int dm_task_set_name(void *, const char *)")(task, name));
-  if (uuid !== undefined) settings.push(number("int dm_task_set_uuid(void *, const char *)")(task, uuid));
-  if (target !== undefined) {
-    const add = number("int dm_task_add_target(void *, uint64, uint64, const char *, const char *)");
-    settings.push(add(task, 0, target.sectors, target.type, target.parameters));
-  }
-  if (message !== undefined) {
-    settings.push(number("int dm_task_set_sector(void *, uint64)")(task, 0));
-    settings.push(number("int dm_task_set_message(void *, const char *)")(task, message));
-  }
-  if (request.noFlush === true) settings.push(number("int dm_task_no_flush(void *)")(task));
-  if (request.deferred === true) settings.push(number("int dm_task_deferred_remove(void *)")(task));
-  const cookie = Buffer.alloc(4);
-  if (request.udevFlags !== undefined) {
-    settings.push(number("int dm_task_set_cookie(void *, void *, uint16)")(task, cookie, request.udevFlags));
-  }
-  return { complete: settings.every((done) => done === 1), cookie: cookie.readUInt32LE() };
 }
 
 /** On another thread: udev's rules may take long. */

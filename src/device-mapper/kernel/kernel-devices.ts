@@ -2,11 +2,11 @@ import { statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { blockDevicePath, deviceNumber } from "../../linux/device-path.ts";
 import { holderNames } from "../../linux/device-holders.ts";
-import { DeviceEvents } from "../../linux/dm-events.ts";
 import { messageDevice, suspendDevice } from "../../linux/dm-ioctl.ts";
 import type { DevmapperInfo } from "../../linux/libdevmapper-answer.ts";
 import { libdevmapperVersion, udevSyncSupported } from "../../linux/libdevmapper-library.ts";
-import { devmapper, udevFlags } from "../../linux/libdevmapper.ts";
+import { udevFlags } from "../../linux/libdevmapper-request.ts";
+import { devmapper } from "../../linux/libdevmapper.ts";
 import { makeNode } from "../../linux/special-files.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import { addedBlocks } from "../../metadata-tools/added-blocks.ts";
@@ -23,6 +23,7 @@ import type {
   ThinDeviceDetails,
 } from "../device-mapper.ts";
 import { requireDeviceName, unknownDevice } from "../device-name.ts";
+import { eventAfter } from "./event-after.ts";
 import { checkPool, readMetadata, recoverReading } from "./pool-metadata.ts";
 import { refused, refusedMessage, requireCommitted } from "./refusals.ts";
 import { deviceInfo, isThin, nodePath, seenDevice, type SeenThinDevice } from "./seen-device.ts";
@@ -46,9 +47,6 @@ const committed = /^\s*[a-z]/;
 const HALF_MADE_TRIES = 100;
 const HALF_MADE_PAUSE_MS = 10;
 
-/** How long who waits for a device's event lets the events of others pass. */
-const OTHERS_EVENTS_PAUSE_MS = 500;
-
 /** Devices of the kernel's device mapper. */
 export class KernelDevices implements DeviceMapper {
   readonly kind = "kernel";
@@ -66,7 +64,7 @@ export class KernelDevices implements DeviceMapper {
     if (plan.pool !== undefined) await this.recover(plan.pool);
     await this.#announce(name, plan);
     try {
-      await devmapper("reload", { name, target: plan }, nothing);
+      await devmapper("reload", { name, targets: [plan] }, nothing);
       await devmapper("resume", { name, udevFlags: UDEV_FLAGS }, nothing);
       this.#requireNode(name, await devmapper("info", { name }, (answer) => answer.info()));
       return nodePath(name);
@@ -82,7 +80,7 @@ export class KernelDevices implements DeviceMapper {
     requireSameDevice(name, before.line, plan);
     const what = `reload '${name}' with table '${table.trim()}'`;
     try {
-      await devmapper("reload", { name, target: plan }, nothing);
+      await devmapper("reload", { name, targets: [plan] }, nothing);
     } catch (error) {
       throw refused(what, error, plan.suspicion());
     }
@@ -95,7 +93,7 @@ export class KernelDevices implements DeviceMapper {
       // The new table is in force, and the device suspended, for the pool does not resume with it.
       const [, sectors, type, ...parameters] = before.line.split(" ");
       const target = { sectors: Number(sectors), type, parameters: parameters.join(" ") };
-      await devmapper("reload", { name, target }, nothing);
+      await devmapper("reload", { name, targets: [target] }, nothing);
       await devmapper("resume", { name, udevFlags: UDEV_FLAGS }, nothing);
       throw refused(what, error, plan.suspicion());
     }
@@ -103,7 +101,8 @@ export class KernelDevices implements DeviceMapper {
 
   async suspend(name: string, options: { noFlush?: boolean } = {}): Promise<void> {
     try {
-      await suspendDevice(name, { noFlush: options.noFlush === true });
+      const noFlush = options.noFlush === true;
+      await suspendDevice(name, { noFlush, noLockFs: noFlush });
     } catch (error) {
       throw errorCode(error) === "ENXIO" ? unknownDevice(name) : refused(`suspend '${name}'`, error);
     }
@@ -143,7 +142,7 @@ export class KernelDevices implements DeviceMapper {
     let answer = "";
     try {
       if (slowMessage.test(message)) await messageDevice(name, message);
-      else answer = await devmapper("message", { name, message }, (task) => task.response());
+      else answer = await devmapper("message", { name, message }, (task) => task.response().trim());
     } catch (error) {
       throw refusedMessage(name, message, error);
     }
@@ -200,23 +199,8 @@ export class KernelDevices implements DeviceMapper {
     return devices;
   }
 
-  async waitForEvent(name: string, afterEventNumber: number, signal?: AbortSignal): Promise<number> {
-    const events = new DeviceEvents();
-    try {
-      for (;;) {
-        signal?.throwIfAborted();
-        events.arm();
-        const { eventNumber } = (await this.#require(name)).info;
-        if (eventNumber !== afterEventNumber) return eventNumber;
-        await events.raised(signal);
-        const raised = (await this.#require(name)).info.eventNumber;
-        if (raised !== afterEventNumber) return raised;
-        // Another device's, as each that is made or removed has one: not to be woken by all of them.
-        await sleep(OTHERS_EVENTS_PAUSE_MS, undefined, { signal }).catch(nothing);
-      }
-    } finally {
-      events.close();
-    }
+  waitForEvent(name: string, afterEventNumber: number, signal?: AbortSignal): Promise<number> {
+    return eventAfter(afterEventNumber, async () => (await this.#require(name)).info.eventNumber, signal);
   }
 
   thinDevices(pool: string): Promise<ThinDeviceDetails[]> {

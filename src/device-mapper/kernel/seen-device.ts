@@ -17,7 +17,7 @@ export interface SeenThinDevice extends SeenDevice {
 /** What a table or status task answered. */
 export function seenDevice(answer: DevmapperAnswer): SeenDevice {
   const target = answer.targets().at(0);
-  const line = [target?.start, target?.sectors, target?.type, target?.parameters].join(" ");
+  const line = [target?.start, target?.sectors, target?.type, target?.parameters.trim()].join(" ");
   return {
     info: answer.info(),
     uuid: answer.uuid(),
