@@ -19,6 +19,8 @@ export interface LoopOptions {
   sizeLimit?: number;
   /** Detach by itself when its last user closes it. */
   autoclear?: boolean;
+  /** What requests are multiples of: a power of two from 512 (the default) to 4096. */
+  blockSizeBytes?: number;
 }
 
 /** What is attached to a loop device. */
@@ -34,7 +36,7 @@ export interface LoopInfo {
 const ATTEMPTS = 200;
 
 /**
- * Attaches a file to the next free loop device; its sectors have 512 bytes.
+ * Attaches a file to the next free loop device.
  *
  * @returns the device, such as "/dev/loop3"
  */
@@ -67,7 +69,7 @@ function configure(device: string, fileFd: number, path: string, options: LoopOp
   try {
     const config = Buffer.alloc(loopConfig.size);
     config.writeUInt32LE(fileFd, 0);
-    config.writeUInt32LE(512, loopConfig.blockSize);
+    config.writeUInt32LE(options.blockSizeBytes ?? 512, loopConfig.blockSize);
     config.writeBigUInt64LE(BigInt(options.sizeLimit ?? 0), loopConfig.info + loopInfo64.sizeLimit);
     const flags =
       (options.directIo === true ? loopFlags.directIo : 0) |

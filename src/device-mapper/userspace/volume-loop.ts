@@ -9,6 +9,7 @@ import {
   loopBackingFile,
   loopBusy,
   loopInfo,
+  type LoopOptions,
   loopsOf,
   setLoopAutoclear,
 } from "../../linux/loop.ts";
@@ -66,10 +67,13 @@ export class VolumeLoop {
   }
 
   /** The device, attached with direct I/O unless it was; one of several callers does it. "new" spares the search for it. */
-  async attach(mark: "new" | "again" = "again"): Promise<string> {
+  async attach(
+    mark: "new" | "again" = "again",
+    options: Pick<LoopOptions, "readOnly" | "blockSizeBytes"> = {},
+  ): Promise<string> {
     const lock = await lockFile(this.#record);
     try {
-      return (mark === "new" && this.#unattached() ? undefined : this.find()) ?? this.#attach();
+      return (mark === "new" && this.#unattached() ? undefined : this.find()) ?? this.#attach(options);
     } finally {
       lock.release();
     }
@@ -79,8 +83,8 @@ export class VolumeLoop {
     return readFileSync(this.#record, "utf8") === "";
   }
 
-  #attach(): string {
-    const device = attachLoop(this.#file, { directIo: true });
+  #attach(options: LoopOptions): string {
+    const device = attachLoop(this.#file, { ...options, directIo: true });
     if (loopInfo(device)?.directIo !== true) {
       detachLoop(device);
       throw new DeviceMapperError("EOPNOTSUPP", `Cannot attach '${this.#file}': ${device} does no direct I/O on it`);
