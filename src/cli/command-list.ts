@@ -42,7 +42,7 @@ export const commandGroups: Record<string, CommandEntry[]> = {
     },
     {
       signature: "logout [registry]",
-      summary: "forget them",
+      summary: "forget a registry's credentials",
       load: () => import("./commands/logout.ts"),
     },
   ],
@@ -81,7 +81,7 @@ export const commandGroups: Record<string, CommandEntry[]> = {
       summary: "get a block device without mounting it",
       load: () => import("./commands/attach.ts"),
     },
-    { signature: "detach <device>", summary: "undo attach", load: () => import("./commands/detach.ts") },
+    { signature: "detach <device>", summary: "take back what attach gave", load: () => import("./commands/detach.ts") },
     {
       signature: "status <device>",
       summary: "show one device as the pool knows it",

@@ -16,7 +16,7 @@ First steps (as root):
   $ mica umount web && mica rm web   done with it; its space goes back to the host
   $ mica shutdown                    nothing left mounted, attached or running
 
-\`mica COMMAND --help\` explains a command, with examples. \`man mica\` has it all.
+\`mica COMMAND --help\` explains a command, with examples, \`man mica\` and \`man mica-COMMAND\` at length.
 Exit status: 0 done, 1 failed, 2 wrong usage.`;
 
 /** They have their own way with arguments, so they are no commands among the others. */

@@ -17,6 +17,13 @@ export function configure(command: DocumentedCommand): void {
     )
     .option("--nbd <socket>", "export it by NBD (network block device) on a unix socket, which is root's alone")
     .option("--read-only", "with --nbd: clients cannot write; the only way for layers")
+    .explainArguments({
+      device:
+        "a container, `base`, an image (its top layer), or a layer or device by its ID or the first characters of it",
+    })
+    .moreInManual(
+      "An export by NBD goes on when the command ends. A device that is mounted is refused; layers can be exported for reading only.",
+    )
     .examples(
       ["mica attach web", "prints, say, /dev/loop7"],
       ['qemu-system-x86_64 -drive file="$(mica attach web)",format=raw,if=virtio', ""],

@@ -13,6 +13,10 @@ export function configure(command: DocumentedCommand): void {
       "Shows where block NUMBER of a container's device lives: which block of the pool's data holds it, which layer wrote " +
         "it, and which devices share it. Blocks count from 0 and are as long as `mica info`'s Pool Blocksize.",
     )
+    .explainArguments({
+      container: "its name, its ID, or the first characters of its ID",
+      number: "the block's, counted from 0",
+    })
     .examples(["mica block web 0", ""], ["mica block web 4096 --json", "as data"])
     .action(async (container: string, number: string) => {
       const block = blockNumber(number);

@@ -10,6 +10,10 @@ export function configure(command: DocumentedCommand): void {
       "Makes an image of what a container holds now, as one layer on top of the container's image, and prints its ID. " +
         "The container stays as it is and may be mounted.",
     )
+    .explainArguments({
+      container: "its name, its ID, or the first characters of its ID",
+      name: "what the image is to be called",
+    })
     .examples(["mica commit web app:2", ""])
     .action(async (container: string, name: string) => {
       await withGraph(command, "refuse", async (graph, settings) => {

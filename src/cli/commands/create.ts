@@ -12,6 +12,10 @@ export function configure(command: DocumentedCommand): void {
         "and takes the same time however large the image is. Without NAME it goes by the start of its ID.",
     )
     .option("--size <size>", "a larger device and file system than the image's, such as 20G", sizeOption)
+    .explainArguments({
+      image: "its name, its ID, or the first characters of its ID",
+      name: "what the container is to be called",
+    })
     .examples(
       ["mica create app web", "a container named web"],
       ["mica create app", "one without a name of its own"],

@@ -38,11 +38,16 @@ export function configure(command: DocumentedCommand): void {
     .option("--containerd <socket>", "containerd's snapshotter, usually /run/mica/containerd.sock")
     .option("--api <socket>", "Mica's own API, usually /run/mica/api.sock")
     .addOption(new Option("--log-level <level>", "how much to log (default: info)").choices(logLevels))
+    .moreInManual(
+      "Requests under way may end for 30 seconds; a second signal ends it at once. A graph has one daemon at a time, and `mica shutdown` is refused while it has one.",
+      "What is not given is as the tables `[daemon]` and `[containerd]` of the configuration say. Under systemd, which learns when all sockets answer, `mica.service` of the package's `packaging/systemd` runs it.",
+    )
     .examples(
       ["mica daemon --api /run/mica/api.sock", ""],
       ["mica daemon --docker-plugin /run/docker/plugins/mica.sock", "then dockerd --experimental -s mica"],
       ["systemctl enable --now mica", "with what [daemon] in /etc/mica/config.toml says"],
     )
+    .seeAlso("mica-config(5)")
     .action(async (options: Options) => {
       const settings = settingsOf(command);
       const { daemon = {}, snapshotter = {} } = command.optsWithGlobals<Tables>();

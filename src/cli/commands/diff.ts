@@ -9,6 +9,7 @@ export function configure(command: DocumentedCommand): void {
       "Lists what a container changed in its image, a path a line: A added, C changed, D deleted. The container may be " +
         "mounted or not.",
     )
+    .explainArguments({ container: "its name, its ID, or the first characters of its ID" })
     .examples(["mica diff web", ""], ["mica diff web | grep ^D", "what it deleted"])
     .action(async (container: string) => {
       await withGraph(command, "refuse", async (graph, settings) => {

@@ -11,6 +11,7 @@ export function configure(command: DocumentedCommand): void {
   command
     .description("Writes all files of a container as one tar, without layers, to standard output or to a file.")
     .option("-o, --output <file>", "write to this file")
+    .explainArguments({ container: "its name, its ID, or the first characters of its ID" })
     .examples(
       ["mica export web > web.tar", ""],
       ["mica export web -o web.tar", "the same"],

@@ -16,6 +16,13 @@ export function configure(command: DocumentedCommand): void {
     )
     .option("--platform <os/arch>", "which image of a multi-platform index to take (default: this machine's)")
     .option("--insecure", "with docker://, take any certificate, and plain HTTP where there is no TLS")
+    .explainArguments({
+      name: "what the image is to be called: `app`, `app:2`",
+      source: "where it is; without a form before it, what is there tells what it is",
+    })
+    .moreInManual(
+      "In the forms of skopeo(1), SOURCE says what it has to be: `oci:FOLDER[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REFERENCE]`, `docker://REFERENCE`. A path that looks like one of them is written with `./` before it.",
+    )
     .examples(
       ["mica import app ./image.tar", "a `docker save` archive or an OCI archive"],
       ["mica import app:2 ./layout", "an OCI layout folder"],
@@ -23,6 +30,7 @@ export function configure(command: DocumentedCommand): void {
       ["docker save app | mica import app -", "straight from Docker"],
       ["tar -C ./rootfs -c . | mica import mine -", "a folder as an image of one layer"],
     )
+    .seeAlso("skopeo(1)", "mica-config(5)")
     .action(async (name: string, source: string, options: { platform?: string; insecure?: true }) => {
       // A pipe that never ends must not keep an interrupted import waiting.
       interruption.signal.addEventListener(

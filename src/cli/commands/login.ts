@@ -24,10 +24,15 @@ export function configure(command: DocumentedCommand): void {
     .option("-u, --username <name>", "the name")
     .option("--password-stdin", "read the password from standard input")
     .option("--insecure", "take any certificate of that registry, and plain HTTP where it does not speak TLS")
+    .explainArguments({ registry: "the registry's host, such as `ghcr.io` or `host:5000` (default: docker.io)" })
+    .moreInManual(
+      "Docker's configuration is `~/.docker/config.json`, or in the folder that the environment's `DOCKER_CONFIG` names.",
+    )
     .examples(
       ["mica login ghcr.io", "asks for both"],
       ["mica login -u ci --password-stdin host:5000 < secret", "in a script"],
     )
+    .seeAlso("mica-config(5)")
     .action(async (text: string | undefined, options: LoginOptions) => {
       const settings = settingsOf(command);
       const { logIn } = await import("../../registry/log-in.ts");

@@ -8,6 +8,7 @@ export function configure(command: DocumentedCommand): void {
     .description(
       "Forgets the credentials for a registry, wherever `mica login` or `docker login` kept them. Without REGISTRY it is docker.io.",
     )
+    .explainArguments({ registry: "the registry's host, such as `ghcr.io` or `host:5000` (default: docker.io)" })
     .examples(["mica logout ghcr.io", ""])
     .action(async (text: string | undefined) => {
       const settings = settingsOf(command);

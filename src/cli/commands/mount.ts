@@ -9,6 +9,7 @@ export function configure(command: DocumentedCommand): void {
       "Mounts a container and prints the folder with its root file system. It stays mounted when the command ends; one " +
         "that is mounted already stays where it is.",
     )
+    .explainArguments({ container: "its name, its ID, or the first characters of its ID" })
     .examples(
       ["mica mount web", ""],
       ['chroot "$(mica mount web)" /bin/sh', "a shell in it"],

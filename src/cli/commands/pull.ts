@@ -15,11 +15,17 @@ export function configure(command: DocumentedCommand): void {
     .option("--platform <os/arch>", "which image of a multi-platform index to take (default: this machine's)")
     .option("--name <name>", "the name the image is to have here (default: the reference)")
     .option("--insecure", "take any certificate of that registry, and plain HTTP where it does not speak TLS")
+    .explainArguments({ reference: "the image in its registry: `alpine:3.20`, `ghcr.io/team/app@sha256:...`" })
+    .moreInManual(
+      "Three layers are downloaded at once, and a download that breaks off goes on where it was. Every layer and manifest is checked by its digest. Nothing but `--insecure`, or `insecure` in the configuration, makes plain HTTP or any certificate do.",
+      'Mirrors and certificates are set in the configuration\'s tables `[registries."HOST"]`.',
+    )
     .examples(
       ["mica pull alpine:3.20", "docker.io/library/alpine:3.20"],
       ["mica pull --platform linux/arm64 ghcr.io/team/app", "another machine's"],
       ["mica pull --name app host:5000/team/app@sha256:…", "exactly this one"],
     )
+    .seeAlso("skopeo(1)", "mica-config(5)")
     .action(async (reference: string, options: { platform?: string; name?: string; insecure?: true }) => {
       await withGraph(command, "make", async (graph, settings) => {
         const bars = settings.json ? undefined : await layerBars();

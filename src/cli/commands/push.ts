@@ -19,10 +19,15 @@ export function configure(command: DocumentedCommand): void {
         .default("oci"),
     )
     .option("--insecure", "take any certificate of that registry, and plain HTTP where it does not speak TLS")
+    .explainArguments({
+      image: "its name, its ID, or the first characters of its ID",
+      reference: "where it is to be, such as `ghcr.io/team/app:2`",
+    })
     .examples(
       ["mica push ghcr.io/team/app:2", "an image that is named by where it goes"],
       ["mica push app host:5000/team/app:2", "any other"],
     )
+    .seeAlso("skopeo(1)", "mica-config(5)")
     .action(
       async (image: string, reference: string | undefined, options: { manifest: "oci" | "v2s2"; insecure?: true }) => {
         await withGraph(command, "refuse", async (graph, settings) => {

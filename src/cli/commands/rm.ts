@@ -9,6 +9,7 @@ export function configure(command: DocumentedCommand): void {
     .description(
       "Removes containers; their space goes back to the host. One that is mounted is refused: unmount it first.",
     )
+    .explainArguments({ container: "its name, its ID, or the first characters of its ID" })
     .examples(["mica rm web", ""], ["mica rm web db cache", "several"])
     .action(async (containers: string[]) => {
       await withGraph(command, "refuse", async (graph, settings) => {

@@ -10,6 +10,7 @@ export function configure(command: DocumentedCommand): void {
       "Removes images, and with the last name of an image the layers that nothing else uses; their space goes back to the " +
         "host. An image that a container stands on is refused.",
     )
+    .explainArguments({ image: "its name, its ID, or the first characters of its ID" })
     .examples(["mica rmi app", ""], ["mica rmi app:1 app:2", "several"])
     .action(async (images: string[]) => {
       await withGraph(command, "refuse", async (graph, settings) => {

@@ -12,11 +12,13 @@ export function configure(command: DocumentedCommand): void {
         "FILE - writes to standard output. FILE may also say what it is to be: oci-archive:FILE[:TAG], docker-archive:FILE[:REFERENCE], " +
         "or oci:FOLDER[:TAG], a layout in a folder, to which the image is added.",
     )
+    .explainArguments({ image: "its name, its ID, or the first characters of its ID", file: "where to write, or `-`" })
     .examples(
       ["mica save app app.tar", ""],
       ["mica save app - | docker load", "straight into Docker"],
       ["mica save app oci:layout:2.0", "into a folder, beside others"],
     )
+    .seeAlso("skopeo(1)")
     .action(async (image: string, file: string) => {
       if (file === "-" && process.stdout.isTTY) {
         throw new UsageError("Cannot write an archive to a terminal: name a file, or redirect the output");

@@ -10,6 +10,7 @@ export function configure(command: DocumentedCommand): void {
       "Unmounts every container, deactivates every device and stops the pool: nothing is left mounted, attached or " +
         "running, and nothing is lost. The next command starts the pool again.",
     )
+    .moreInManual("Refused while the graph has a daemon: stop that first.")
     .examples(["mica shutdown", ""])
     .action(async () => {
       const settings = settingsOf(command);

@@ -10,6 +10,13 @@ export function configure(command: DocumentedCommand): void {
       "Shows one thin device as its pool knows it. DEVICE is a container, `base`, an image (its top layer), or a layer or " +
         "device by ID or the first characters of one. A sector is 512 bytes.",
     )
+    .explainArguments({
+      device:
+        "a container, `base`, an image (its top layer), or a layer or device by its ID or the first characters of it",
+    })
+    .moreInManual(
+      "Shown are the device's number in the pool, its size, its transaction id, how many sectors are mapped, the highest of them, and its block device, if it is active.",
+    )
     .examples(["mica status web", ""], ["mica status base --json", "as data"])
     .action(async (device: string) => {
       await withGraph(command, "refuse", async (graph, settings) => {

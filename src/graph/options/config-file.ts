@@ -21,25 +21,47 @@ export type Configuration = Pick<GraphOptions, "deviceMapper" | "storageOptions"
 };
 
 const text = v.string("it has to be a text in quotes");
+const setting = (help: string) => v.exactOptional(v.pipe(text, v.description(help)));
 const autogrowSchema = v.strictObject({
-  enabled: v.exactOptional(v.boolean("it has to be true or false")),
-  threshold: v.exactOptional(text),
-  step: v.exactOptional(text),
-  ceiling: v.exactOptional(text),
-  "metadata-threshold": v.exactOptional(text),
-  "metadata-step": v.exactOptional(text),
-  "metadata-ceiling": v.exactOptional(text),
+  enabled: v.exactOptional(
+    v.pipe(
+      v.boolean("it has to be true or false"),
+      v.description("whether it grows by itself (default: on loopback files, `true`; on block devices, `false`)"),
+    ),
+  ),
+  threshold: setting("how full the data may be, `50%` to `99%` (default: `80%`)"),
+  step: setting("how much is added then: a share of what there is, or a size (default: `20%`)"),
+  ceiling: setting("how large the data becomes at most, such as `500G` (default: `none`)"),
+  "metadata-threshold": setting("the same as `threshold`, of the metadata"),
+  "metadata-step": setting("the same as `step`, of the metadata"),
+  "metadata-ceiling": setting("the same as `ceiling`, of the metadata"),
 });
-const schema = v.strictObject({
-  root: v.exactOptional(v.pipe(text, v.startsWith("/", "it has to be an absolute path"))),
-  "device-mapper": v.exactOptional(v.picklist(["kernel", "userspace"], 'it has to be "kernel" or "userspace"')),
-  "storage-opts": v.exactOptional(v.array(text, 'it has to be a list of texts, such as ["dm.basesize=20G"]')),
+
+/** The whole file. What its keys mean is with them: the manual page is made from it. */
+export const configurationSchema = v.strictObject({
+  root: v.exactOptional(
+    v.pipe(text, v.startsWith("/", "it has to be an absolute path"), v.description("the graph's folder: `--root`")),
+  ),
+  "device-mapper": v.exactOptional(
+    v.pipe(
+      v.picklist(["kernel", "userspace"], 'it has to be "kernel" or "userspace"'),
+      v.description("`kernel` or `userspace`: `--device-mapper`"),
+    ),
+  ),
+  "storage-opts": v.exactOptional(
+    v.pipe(
+      v.array(text, 'it has to be a list of texts, such as ["dm.basesize=20G"]'),
+      v.description("a list of storage options, `dm.KEY=VALUE`, which stand before those of `--storage-opt`"),
+    ),
+  ),
   autogrow: v.exactOptional(autogrowSchema),
   daemon: v.exactOptional(daemonSchema),
   containerd: v.exactOptional(containerdSchema),
   registries: v.exactOptional(registriesSchema),
 });
-const tables = {
+
+/** The schemas of the tables in it; that of `registries` is each registry's. */
+export const configurationTables = {
   autogrow: autogrowSchema,
   daemon: daemonSchema,
   containerd: containerdSchema,
@@ -55,7 +77,7 @@ const tables = {
 export function readConfigFile(path: string): Configuration | undefined {
   const source = contents(path);
   if (source === undefined) return undefined;
-  const result = v.safeParse(schema, parseToml(path, source));
+  const result = v.safeParse(configurationSchema, parseToml(path, source));
   if (!result.success) {
     const issue = result.issues[0];
     const key = v.getDotPath(issue) ?? "";
@@ -74,7 +96,7 @@ export function readConfigFile(path: string): Configuration | undefined {
 
 /** The schema that a key, such as "daemon.api", was looked for in. */
 function tableOf(key: string): { entries: object } {
-  return Object.entries(tables).find(([name]) => key.startsWith(`${name}.`))?.[1] ?? schema;
+  return Object.entries(configurationTables).find(([name]) => key.startsWith(`${name}.`))?.[1] ?? configurationSchema;
 }
 
 function autogrowSettings(path: string, table: v.InferOutput<typeof autogrowSchema>): AutogrowSettings {

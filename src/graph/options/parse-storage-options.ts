@@ -54,6 +54,9 @@ const readers: Record<string, Reader> = {
   thinp_autoextend_percent: withOthers,
 };
 
+/** Every option's key, without `dm.`; what documentation says of them: see `storageOptionHelp`. */
+export const storageOptionKeys: readonly string[] = Object.keys(readers);
+
 /** The limits of dm-thin (thin-provisioning.rst): 64 KiB to 1 GiB in steps of 64 KiB. */
 function poolBlockSize(key: string, value: string): number {
   const bytes = optionValues.size(key, value);
@@ -77,7 +80,7 @@ export function splitStorageOptions(options: readonly string[]): Map<string, str
     const name = option.slice(0, equals).trim().toLowerCase();
     const key = name.startsWith("dm.") ? name.slice(3) : "";
     if (!Object.hasOwn(readers, key)) {
-      const known = Object.keys(readers).map((known) => `dm.${known}`);
+      const known = storageOptionKeys.map((known) => `dm.${known}`);
       throw new GraphError("EINVAL", `Cannot use '${name}': unknown storage option. There are ${known.join(", ")}`);
     }
     const value = option.slice(equals + 1).trim();

@@ -7,13 +7,30 @@ const mirror = /^(?:https?:\/\/)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d
 /** A table of `[registries."HOST"]`. */
 export const registrySchema = v.strictObject({
   mirrors: v.exactOptional(
-    v.array(
-      v.pipe(v.string(), v.regex(mirror, "a mirror is a host, a host with a port, or an https:// or http:// address")),
-      'it has to be a list of texts, such as ["mirror.example:5000"]',
+    v.pipe(
+      v.array(
+        v.pipe(
+          v.string(),
+          v.regex(mirror, "a mirror is a host, a host with a port, or an https:// or http:// address"),
+        ),
+        'it has to be a list of texts, such as ["mirror.example:5000"]',
+      ),
+      v.description("asked before the registry, in this order, when an image is pulled: hosts, or `https://HOST/PATH`"),
     ),
   ),
-  insecure: v.exactOptional(v.boolean("it has to be true or false")),
-  ca: v.exactOptional(v.pipe(v.string(), v.startsWith("/", "it has to be an absolute path"))),
+  insecure: v.exactOptional(
+    v.pipe(
+      v.boolean("it has to be true or false"),
+      v.description("take any certificate, and plain HTTP where it does not speak TLS (default: `false`)"),
+    ),
+  ),
+  ca: v.exactOptional(
+    v.pipe(
+      v.string(),
+      v.startsWith("/", "it has to be an absolute path"),
+      v.description("file with certificates (PEM) to trust besides the machine's"),
+    ),
+  ),
 });
 
 /** The tables below `[registries]`, by registry: "docker.io", "host:5000". */

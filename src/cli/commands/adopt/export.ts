@@ -17,6 +17,16 @@ export function configure(command: DocumentedCommand): void {
         "archive are read by `docker load`, skopeo and `mica import` alike.",
     )
     .requiredOption("--to <target>", "a new folder, oci-archive:FILE or docker-archive:FILE")
+    .explainArguments({
+      path: "Docker's data root, such as `/var/lib/docker`, or a copy of one",
+      names:
+        "images and containers, by name or ID; without any all, but for the nameless images that builds left on their way",
+    })
+    .moreInManual(
+      "TARGET is there only when it is complete. Images of Docker 1.9 and older, whose IDs were no digests, get the IDs that the upgrade to Docker 1.10 gave them.",
+      "Damaged metadata is repaired in a temporary copy, as `thin_repair` does. Where the file system is ext4 no root is needed, if the files may be read; XFS is read by the kernel, as root.",
+      "The pool of a graph that was not on its own sparse files is named by `--data` and `--metadata`: the devices of `dm.datadev` and `dm.metadatadev`, the two parts of a thin pool of LVM, or copies as files. Devices must not be in use.",
+    )
     .examples(
       ["mica adopt export /var/lib/docker --to docker-archive:all.tar", "everything; then: docker load -i all.tar"],
       [
@@ -29,6 +39,7 @@ export function configure(command: DocumentedCommand): void {
         "from a pool in LVM",
       ],
     )
+    .seeAlso("thin_repair(8)", "skopeo(1)")
     .action(async (path: string, names: string[], options: PoolOptions & { to: string }) => {
       const settings = settingsOf(command);
       const bars = settings.json ? undefined : await layerBars();

@@ -15,10 +15,16 @@ export function configure(command: DocumentedCommand): void {
         "as it is; damaged metadata is repaired in a temporary copy. Needs no root where the files may be read and the file system is ext4. " +
         "SIZE of a container is what it added and changed, as `docker ps --size` counts it; EXCLUSIVE is what it holds of the pool alone.",
     )
+    .explainArguments({ path: "Docker's data root, such as `/var/lib/docker`, or a copy of one" })
+    .moreInManual(
+      "Damaged metadata is repaired in a temporary copy, as `thin_repair` does. Where the file system is ext4 no root is needed, if the files may be read; XFS is read by the kernel, as root.",
+      "The pool of a graph that was not on its own sparse files is named by `--data` and `--metadata`: the devices of `dm.datadev` and `dm.metadatadev`, the two parts of a thin pool of LVM, or copies as files. Devices must not be in use.",
+    )
     .examples(
       ["mica adopt inspect /var/lib/docker", ""],
       ["mica adopt inspect ./docker-copy --json", "a copy of a data root; as data, with all of the IDs"],
     )
+    .seeAlso("thin_repair(8)")
     .action(async (path: string, options: PoolOptions) => {
       const inspection = await inspectDockerGraph(path, adoptOptions(options));
       print(settingsOf(command), inspection, () => sections(inspection).join("\n\n"));

@@ -17,6 +17,11 @@ export function configure(command: DocumentedCommand): void {
         "--storage-opt what Docker was started with. Done again, it takes over what Docker made since.",
     )
     .option("--accept-losses", "go on where files and pool do not agree: forget what is lost, delete what has no name")
+    .explainArguments({ path: "Docker's data root, such as `/var/lib/docker`, or a copy of one" })
+    .moreInManual(
+      "The graph is checked, its pool is started once, and the backup is `PATH/mica-backup-TIME`. From then on `PATH/devicemapper` is the graph's folder.",
+      "Damaged metadata is refused, and so is a graph whose files and pool do not agree, unless `--accept-losses` is given: then devices that no file names are deleted, and files whose device is lost are forgotten.",
+    )
     .examples(
       ["mica adopt open /var/lib/docker", ""],
       ["mica --root /var/lib/docker/devicemapper ls", "then: its images and containers"],
@@ -25,6 +30,7 @@ export function configure(command: DocumentedCommand): void {
         "with a pool in LVM, which is active",
       ],
     )
+    .seeAlso("thin_repair(8)")
     .action(async (path: string, options: { acceptLosses?: boolean }) => {
       const settings = settingsOf(command);
       requireMachine(path);

@@ -32,13 +32,15 @@ export function configure(command: DocumentedCommand): void {
     .option("--step <size>", "how much is added: 20%, or 10G")
     .option("--ceiling <size>", "how large the data becomes at most: 500G, or none")
     .option("--metadata-threshold <share>", "the same, of the metadata")
-    .option("--metadata-step <size>")
-    .option("--metadata-ceiling <size>")
+    .option("--metadata-step <size>", "the same")
+    .option("--metadata-ceiling <size>", "the same")
+    .moreInManual("The table `[autogrow]` of the configuration counts for what is not kept with the graph.")
     .examples(
       ["mica pool autogrow", "show"],
       ["mica pool autogrow --threshold 70% --step 50G", "earlier, and in larger steps"],
       ["mica pool autogrow --off", ""],
     )
+    .seeAlso("mica-config(5)")
     .action(async ({ on, off, ...rest }: Options) => {
       const wanted = settingsFrom(on, off, rest);
       await withGraph(command, "refuse", (graph, settings) => showOrChange(graph, settings, wanted));

@@ -20,6 +20,7 @@ export function configure(command: DocumentedCommand): void {
       ["mica pool grow --data +20% --metadata +1G", "both, by that much"],
       ["mica pool grow", "on block devices: all that they have by now"],
     )
+    .seeAlso("lvextend(8)")
     .action(async (options: { data?: GrowthSize; metadata?: GrowthSize }) => {
       await withGraph(command, "refuse", async (graph, settings) => {
         const grown = await graph.devices.growPool({
