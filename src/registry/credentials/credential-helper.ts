@@ -55,7 +55,9 @@ export class CredentialHelper {
   }
 
   async #run(what: string, input: string, options?: { nothing: "is an answer" }): Promise<string | undefined> {
-    const child = spawn(this.#program, [what], { stdio: ["pipe", "pipe", "pipe"], timeout: TIMEOUT_MS });
+    const child = spawn(this.#program, [what], { stdio: ["pipe", "pipe", "pipe"] });
+    // Not spawn's own: where nothing could be started, Node leaves that running, and the process with it.
+    const timeout = setTimeout(() => child.kill(), TIMEOUT_MS);
     child.stdin.on("error", () => undefined); // it ended without reading, and says why
     child.stdin.end(input);
     let output = "";
@@ -68,7 +70,7 @@ export class CredentialHelper {
     const status = await new Promise<number | string>((resolve, reject) => {
       child.on("error", (cause) => reject(this.#failure(what, cause.message, cause)));
       child.on("close", (code, signal) => resolve(code ?? signal ?? "a signal"));
-    });
+    }).finally(() => clearTimeout(timeout));
     if (status === 0) return output;
     // What it says, on either; but not what a helper said that was ended in the middle of it, as that may be a secret.
     const told = typeof status === "number" ? (output + complaint).trim() : "";
