@@ -6,12 +6,9 @@ export interface ExportedFile {
   readonly slot: number;
   /** Tells this use of the slot from earlier ones that the kernel may still ask about. */
   readonly generation: number;
-  readonly deviceId: number;
   /** Another after a new table was put in force. */
   volume: ServedVolume;
   sizeBytes: number;
-  /** A file or device that unmapped blocks are read from. */
-  readonly externalOrigin: string | undefined;
   /** Open handles, as far as this engine knows. */
   opens: number;
   /** It was suspended, itself and not with the pool. */
@@ -23,7 +20,7 @@ export interface ExportedFile {
 }
 
 /** What a new file needs; slot and generation are given where an earlier engine chose them. */
-export type NewFile = Pick<ExportedFile, "name" | "deviceId" | "volume" | "sizeBytes" | "externalOrigin"> & {
+export type NewFile = Pick<ExportedFile, "name" | "volume" | "sizeBytes"> & {
   place?: Place;
 };
 
@@ -53,8 +50,8 @@ export class ExportedFiles {
     const { slot, generation } = file.place ?? this.freePlace();
     while (this.slots.length < slot) this.slots.push(undefined);
     this.#lastGeneration = Math.max(this.#lastGeneration, generation);
-    const { name, deviceId, volume, sizeBytes, externalOrigin } = file;
-    const opened = { name, slot, generation, deviceId, volume, sizeBytes, externalOrigin };
+    const { name, volume, sizeBytes } = file;
+    const opened = { name, slot, generation, volume, sizeBytes };
     const added: ExportedFile = { ...opened, opens: 0, suspended: false, held: false, deferredRemove: false };
     this.slots[slot] = added;
     this.#byName.set(name, added);

@@ -51,10 +51,8 @@ const volume: ServedVolume = {
 const files = new ExportedFiles();
 files.add({
   name: "flat",
-  deviceId: 1,
   volume,
   sizeBytes,
-  externalOrigin: undefined,
   place: { slot: 0, generation: 7 },
 });
 const schedule = { nextDeadlineMs: () => Infinity, tick: () => undefined, retryGeneration: 0 };

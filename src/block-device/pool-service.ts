@@ -14,18 +14,22 @@ import type { EngineService, ServiceHooks } from "./engine-device.ts";
 import type { ExportedFile, ExportedFiles } from "./exported-files.ts";
 import { carryOutBatch } from "./message-batch.ts";
 import type { PoolPaths } from "./pool-paths.ts";
+import { PoolVolumes } from "./pool-volumes.ts";
 import { replaceFile } from "./replace-file.ts";
-import { formatTag, parseTag } from "./volume-tag.ts";
 import { type PoolFlags, readVolumeFlags, writeVolumeFlags } from "./volume-flags.ts";
+import { formatVolumeTable } from "./volume-table.ts";
 
 /** What `info` and `list` answer of a volume. */
 export interface VolumeInfo {
   name: string;
-  deviceId: number;
+  /** Of the thin device behind it; undefined where none is. */
+  deviceId?: number | undefined;
   sizeSectors: number;
-  externalOrigin: string | undefined;
+  externalOrigin?: string | undefined;
   suspended: boolean;
   deferredRemove: boolean;
+  /** A line a segment. */
+  table: string;
 }
 
 /** What `pool_info` answers of the pool itself. */
@@ -42,6 +46,7 @@ export class PoolService implements EngineService {
   readonly #files: ExportedFiles;
   readonly #hooks: ServiceHooks;
   readonly #handlers: Record<string, Handler | undefined>;
+  readonly #volumes: PoolVolumes;
   #flags: PoolFlags = { suspended: false, deferredRemove: false };
   /** What the pool's events are counted from. */
   #firstEvent = 0;
@@ -51,8 +56,11 @@ export class PoolService implements EngineService {
     this.#paths = paths;
     this.#files = files;
     this.#hooks = hooks;
+    this.#volumes = new PoolVolumes(pool, files, () => this.#writeFlags());
     this.#handlers = {
       activate: (words, id) => this.#activate(words, id),
+      activate_table: ([name], id, _delivery, text) => this.#activateTable(name, text, id),
+      set_table: ([name], _id, _delivery, text) => this.#setTable(name, text),
       deactivate: ([name], id, delivery) => this.#deactivate(name, id, delivery),
       resize: ([name, sectors], id) => this.#resize(name, naturalNumber(sectors), id),
       suspend: ([name]) => this.#suspend(name),
@@ -60,7 +68,7 @@ export class PoolService implements EngineService {
       defer: ([name, way]) => this.#defer(name, way),
       reload: (words, id) => this.#reload(words.join(" "), id),
       status: () => this.#pool.status(),
-      thin_status: ([name]) => this.#pool.volumeStatus(this.#file(name).deviceId),
+      thin_status: ([name]) => this.#pool.volumeStatus(this.#volumes.deviceIdOf(this.#file(name))),
       info: ([name]) => JSON.stringify(this.#info(this.#file(name))),
       list: () => JSON.stringify(this.#files.all().map((file) => this.#info(file))),
       pool_info: () => this.#poolInfo(),
@@ -83,23 +91,12 @@ export class PoolService implements EngineService {
     this.#flags = flags.pool;
     // An engine that comes after another counts from elsewhere, so that whoever waits for an event looks again.
     this.#firstEvent = Math.floor(Date.now() / 1000);
-    for (const { id, sizeSectors, tag, externalOriginPath } of this.#pool.active()) {
-      const volume = this.#pool.volume(id);
-      if (volume === undefined) continue;
-      const { name, ...place } = parseTag(tag);
-      const sizeBytes = sizeSectors * 512;
-      const file = this.#files.add({
-        name,
-        deviceId: id,
-        volume,
-        sizeBytes,
-        externalOrigin: externalOriginPath,
-        place,
-      });
+    this.#volumes.exportActive(flags, this.#paths.name);
+    for (const file of this.#files.all()) {
       file.opens = 1; // its loop device: open files are known to the kernel alone, and not told again
-      file.suspended = flags.suspended.includes(name);
+      file.suspended = flags.suspended.includes(file.name);
       file.held = file.suspended || flags.pool.suspended;
-      file.deferredRemove = flags.deferredRemove.includes(name);
+      file.deferredRemove = flags.deferredRemove.includes(file.name);
     }
   }
 
@@ -140,18 +137,30 @@ export class PoolService implements EngineService {
     return file;
   }
 
-  #activate([name, device, sectors, origin]: (string | undefined)[], id: string): string {
+  #activate([name, device, sectors, externalOrigin]: (string | undefined)[], id: string): string {
+    const wanted = this.#newName(name);
+    const parameters = { pool: this.#paths.name, deviceId: naturalNumber(device), externalOrigin };
+    this.#volumes.activate(wanted, naturalNumber(sectors), parameters, id);
+    return "";
+  }
+
+  #newName(name: string | undefined): string {
     if (name === undefined) throw new ControlError("EINVAL", "Cannot activate a device without a name");
     if (this.#files.get(name) !== undefined)
       throw new ControlError("EEXIST", `Cannot activate '${name}': it is active`);
     if (this.#flags.suspended) throw new ControlError("EINVAL", `Cannot activate '${name}': its pool is suspended`);
-    const deviceId = naturalNumber(device);
-    const sizeSectors = naturalNumber(sectors);
-    const place = this.#files.freePlace();
-    const externalOrigin = origin === undefined ? {} : { externalOriginPath: origin };
-    const options = { tag: formatTag({ name, ...place }), requestId: id, ...externalOrigin };
-    const volume = this.#pool.activate(deviceId, sizeSectors, options);
-    this.#files.add({ name, deviceId, volume, sizeBytes: sizeSectors * 512, externalOrigin: origin, place });
+    return name;
+  }
+
+  /** The table is in the lines behind the first. */
+  #activateTable(name: string, text: string, id: string): string {
+    this.#volumes.activateTable(this.#newName(name), linesBehind(text), id);
+    return "";
+  }
+
+  #setTable(name: string, text: string): string {
+    this.#volumes.setTable(this.#file(name), linesBehind(text));
+    this.#hooks.retryHeld();
     return "";
   }
 
@@ -163,17 +172,14 @@ export class PoolService implements EngineService {
   }
 
   #drop(file: ExportedFile, requestId: string | undefined): void {
-    this.#pool.deactivate(file.deviceId, requestId === undefined ? {} : { requestId });
-    this.#files.remove(file);
-    if (file.suspended || file.deferredRemove) this.#writeFlags();
+    const kept = this.#volumes.drop(file, requestId);
+    if (file.suspended || file.deferredRemove || kept === "recorded") this.#writeFlags();
     this.#hooks.retryHeld(); // what was held for it gets its error
     if (this.#flags.deferredRemove && this.#files.all().length === 0) this.#shutdown();
   }
 
   #resize(name: string, sectors: number, requestId: string): string {
-    const file = this.#file(name);
-    this.#pool.resizeVolume(file.deviceId, sectors, { requestId });
-    file.sizeBytes = sectors * 512;
+    this.#volumes.resize(this.#file(name), sectors, requestId);
     return "";
   }
 
@@ -213,7 +219,7 @@ export class PoolService implements EngineService {
   }
 
   #writeFlags(): void {
-    writeVolumeFlags(this.#paths.flags, this.#files.all(), this.#flags);
+    writeVolumeFlags(this.#paths.flags, this.#files.all(), this.#flags, this.#volumes.records());
   }
 
   #poolInfo(): string {
@@ -229,8 +235,12 @@ export class PoolService implements EngineService {
   }
 
   #info(file: ExportedFile): VolumeInfo {
-    const { name, deviceId, sizeBytes, externalOrigin, suspended, deferredRemove } = file;
-    return { name, deviceId, sizeSectors: sizeBytes / 512, externalOrigin, suspended, deferredRemove };
+    const { name, sizeBytes, suspended, deferredRemove } = file;
+    const table = this.#volumes.tableOf(file);
+    const { deviceId, externalOrigin } = table.thin ?? {};
+    const sizeSectors = sizeBytes / 512;
+    const lines = formatVolumeTable(table);
+    return { name, deviceId, sizeSectors, externalOrigin, suspended, deferredRemove, table: lines };
   }
 
   #usage(): string {
@@ -277,7 +287,7 @@ export class PoolService implements EngineService {
 
   /** Each line after the first is a message of the pool's. */
   #batch(text: string, id: string): string {
-    const { done, error } = carryOutBatch(this.#pool, text.split("\n").slice(1), id);
+    const { done, error } = carryOutBatch(this.#pool, linesBehind(text).split("\n"), id);
     const answer: BatchAnswer = error === undefined ? { done } : { done, error: describe(error) };
     return JSON.stringify(answer);
   }
@@ -304,6 +314,12 @@ export class PoolService implements EngineService {
 
 function details({ id, mappedBlocks, transactionId, creationTime, snapshottedTime }: DeviceDetails): DeviceDetails {
   return { id, mappedBlocks, transactionId, creationTime, snapshottedTime };
+}
+
+/** What follows a message's first line. */
+function linesBehind(text: string): string {
+  const end = text.indexOf("\n");
+  return end < 0 ? "" : text.slice(end + 1);
 }
 
 function naturalNumber(text: string | undefined): number {

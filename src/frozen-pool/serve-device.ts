@@ -30,7 +30,7 @@ export function serveDevice({ deviceId, sizeBytes, ...files }: KeeperTask, fuseF
     return;
   }
   const exported = new ExportedFiles();
-  exported.add({ name: deviceFile, deviceId, volume, sizeBytes, externalOrigin: undefined });
+  exported.add({ name: deviceFile, volume, sizeBytes });
   const server = new FuseServer({
     channel: new FuseChannel(fuseFd),
     files: exported,

@@ -60,10 +60,8 @@ export class MappedService implements EngineService {
     const { name } = paths;
     this.#file = files.add({
       name,
-      deviceId: 0,
       volume,
       sizeBytes: volume.sizeBytes,
-      externalOrigin: undefined,
       place,
     });
     this.#handlers = {

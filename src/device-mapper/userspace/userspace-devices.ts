@@ -23,7 +23,7 @@ import type {
   ThinDeviceDetails,
 } from "../device-mapper.ts";
 import { requireDeviceName, unknownDevice } from "../device-name.ts";
-import { formatThinTable, parseThinTable } from "../thin-table.ts";
+import { parseThinTable } from "../thin-table.ts";
 import { VolumeLoop } from "./volume-loop.ts";
 
 /** A device that was found: a pool, or a volume of one. */
@@ -287,9 +287,8 @@ export class UserspaceDevices implements DeviceMapper {
   }
 
   async #thinInfo(paths: PoolPaths, volume: VolumeInfo): Promise<DeviceInfo> {
-    const { name, deviceId, sizeSectors: sectors, externalOrigin, suspended, deferredRemove } = volume;
+    const { name, suspended, deferredRemove, table: tableLine } = volume;
     const loop = this.#loop(paths.name, name);
-    const tableLine = formatThinTable({ sectors, pool: paths.name, deviceId, externalOrigin });
     // A maker that was killed half-way leaves a volume without a block device.
     const blockDevice = loop.find() ?? (deferredRemove ? undefined : await attached(loop, name));
     const open = loop.busy();
