@@ -49,6 +49,16 @@ export interface TargetVersion {
   version: readonly [number, number, number];
 }
 
+/** As BIOSes once saw disks. */
+export interface DeviceGeometry {
+  cylinders: number;
+  heads: number;
+  /** In a track. */
+  sectors: number;
+  /** Where the device begins on the disk, in sectors. */
+  start: number;
+}
+
 /** Which of a device's two tables is asked for: the one in force, or the one that was loaded and waits. */
 export type TableSlot = "live" | "inactive";
 
@@ -102,4 +112,6 @@ export interface MappedDevices {
   waitForEvent(name: string, afterEventNumber: number, signal?: AbortSignal): Promise<number>;
   /** Makes the nodes in /dev/mapper right: of one device, or of all. */
   makeNodes(name?: string): Promise<void>;
+  /** DM_DEV_SET_GEOMETRY. Not where devices have none. */
+  setGeometry?(name: string, geometry: DeviceGeometry): Promise<void>;
 }

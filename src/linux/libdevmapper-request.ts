@@ -28,8 +28,7 @@ export interface DevmapperSegment {
 export interface DevmapperRequest {
   name?: string;
   uuid?: string;
-  /** The number that a new device is to have. The minor one counts only with the major one. */
-  major?: number;
+  /** The minor number that a new device is to have. */
   minor?: number;
   targets?: readonly DevmapperSegment[];
   readOnly?: boolean;
@@ -67,9 +66,7 @@ export function prepare(task: Pointer, request: DevmapperRequest): { complete: b
   setText("uuid", uuid);
   setText("newname", newName);
   setText("newuuid", newUuid);
-  if (request.major !== undefined && request.minor !== undefined) {
-    settings.push(number("int dm_task_set_major_minor(void *, int, int, int)")(task, request.major, request.minor, 0));
-  }
+  if (request.minor !== undefined) settings.push(number("int dm_task_set_minor(void *, int)")(task, request.minor));
   for (const { start = 0, sectors, type, parameters } of request.targets ?? []) {
     const add = number("int dm_task_add_target(void *, uint64, uint64, const char *, const char *)");
     settings.push(add(task, start, sectors, type, parameters));

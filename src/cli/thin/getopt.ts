@@ -2,7 +2,7 @@
 export interface GetoptOption {
   /** Without the dashes; the name under which it is found. */
   readonly long: string;
-  /** A single letter. */
+  /** A single letter; or several, each of which is the option. */
   readonly short?: string;
   /** Default `none`. An optional one is given as `--name=VALUE` or `-nVALUE` only. */
   readonly argument?: "none" | "required" | "optional";
@@ -72,7 +72,7 @@ function longOption(name: string, known: readonly GetoptOption[]): GetoptOption 
 
 function takeShort(word: string, rest: string[], known: readonly GetoptOption[], note: Note): void {
   for (let at = 1; at < word.length; at++) {
-    const option = known.find(({ short }) => short === word[at]);
+    const option = known.find(({ short }) => short?.includes(word[at]));
     if (option === undefined) throw new GetoptError(`invalid option -- '${word[at]}'`);
     if (option.argument !== "required" && option.argument !== "optional") {
       note(option, undefined);

@@ -1,10 +1,11 @@
+import type { NamedCall } from "../called-by.ts";
 import { UsageError } from "../usage-error.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import { exitStatus } from "../exit-status.ts";
 import { getopt, GetoptError } from "./getopt.ts";
 import { printError, printText } from "./output.ts";
 import { commonOptions } from "./thin-tool.ts";
-import { thinTools, type ToolCall } from "./thin-tools.ts";
+import { thinTools } from "./thin-tools.ts";
 import { ToolLine } from "./tool-line.ts";
 import { toolUsage } from "./tool-usage.ts";
 
@@ -12,7 +13,7 @@ import { toolUsage } from "./tool-usage.ts";
 const interfaceVersion = "0.9.0";
 
 /** Runs a tool and returns its exit status: 0 or 1, as the originals have it. */
-export async function runThinTool({ name, words }: ToolCall): Promise<number> {
+export async function runThinTool({ name, words }: NamedCall): Promise<number> {
   const { tool } = await thinTools[name]();
   try {
     const line = new ToolLine(getopt(words, [...tool.options, ...commonOptions]));

@@ -1,4 +1,4 @@
-import { basename } from "node:path";
+import { calledBy, type NamedCall } from "../called-by.ts";
 import type { ThinTool } from "./thin-tool.ts";
 
 /** The tools by name; each is loaded when it is called. */
@@ -17,16 +17,7 @@ export const thinTools: Readonly<Record<string, () => Promise<{ tool: ThinTool }
   thin_trim: () => import("./tools/thin-trim.ts"),
 };
 
-/** A tool that is called, and what follows its name. */
-export interface ToolCall {
-  readonly name: string;
-  readonly words: readonly string[];
-}
-
-/** The tool that a command line calls: by the program's own name, through a symbolic link, or as its first word. */
-export function toolCall(program: string, words: readonly string[]): ToolCall | undefined {
-  const own = basename(program);
-  if (Object.hasOwn(thinTools, own)) return { name: own, words };
-  const [first = "", ...rest] = words;
-  return Object.hasOwn(thinTools, first) ? { name: first, words: rest } : undefined;
+/** The tool that a command line calls. */
+export function toolCall(program: string, words: readonly string[]): NamedCall | undefined {
+  return calledBy(program, words, (name) => Object.hasOwn(thinTools, name));
 }

@@ -17,7 +17,7 @@ function optionLine(option: ToolOption): string {
 
 /** An option as it is written: "-f, --format FORMAT". */
 export function optionTerm({ long, short, argument, value }: ToolOption): string {
-  const names = short === undefined ? `--${long}` : `-${short}, --${long}`;
+  const names = [...Array.from(short ?? "", (letter) => `-${letter}`), `--${long}`].join(", ");
   if (argument === "required") return `${names} ${value ?? "VALUE"}`;
   return argument === "optional" ? `${names}[=${value ?? "VALUE"}]` : names;
 }

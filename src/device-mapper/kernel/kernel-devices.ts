@@ -39,9 +39,9 @@ const UDEV_FLAGS = udevFlags.disableSubsystemRules | udevFlags.disableDiskRules 
 const couldBeName = /^[^/]{1,127}$/;
 
 /** Messages that may take long: they are sent from another thread. */
-const slowMessage = /^\s*delete\b/;
+const slowMessage = /^\s*delete\b/i;
 /** Messages that a pool commits when it has carried them out: those of thin-provisioning.rst. The device mapper's own begin with @. */
-const committed = /^\s*[a-z]/;
+const committed = /^\s*[a-z]/i;
 
 /** How long a device without a table may be one that another process is just making. */
 const HALF_MADE_TRIES = 100;

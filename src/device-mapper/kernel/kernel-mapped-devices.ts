@@ -7,6 +7,7 @@ import { errorCode } from "../../linux/system-error.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
 import { unknownDevice } from "../device-name.ts";
 import type {
+  DeviceGeometry,
   ListedDevice,
   MappedDeviceInfo,
   MappedDevices,
@@ -73,11 +74,7 @@ class KernelMappedDevices implements MappedDevices {
   }
 
   async create(name: string, options: { uuid?: string; minor?: number } = {}): Promise<void> {
-    const { uuid, minor } = options;
-    // The kernel takes the minor number only; the library wants both.
-    const number = minor === undefined ? {} : { major: 0, minor };
-    const request = { name, addNode: this.#addNode, ...number, ...(uuid === undefined ? {} : { uuid }) };
-    await this.#do("create", request, `create '${name}'`);
+    await this.#do("create", { name, addNode: this.#addNode, ...options }, `create '${name}'`);
   }
 
   async load(name: string, table: readonly TableSegment[], options: { readOnly?: boolean } = {}): Promise<void> {
@@ -179,6 +176,11 @@ class KernelMappedDevices implements MappedDevices {
 
   async makeNodes(name?: string): Promise<void> {
     await this.#do("mknodes", name === undefined ? {} : { name }, "make nodes");
+  }
+
+  async setGeometry(name: string, { cylinders, heads, sectors, start }: DeviceGeometry): Promise<void> {
+    const geometry = [cylinders, heads, sectors, start].map(String) as [string, string, string, string];
+    await this.#do("setGeometry", { name, geometry }, `set the geometry of '${name}'`);
   }
 
   /** A task that makes a uevent. */

@@ -1,0 +1,15 @@
+import { askOf, type Designation } from "./designate.ts";
+import type { Session } from "./dmsetup-verb.ts";
+import { loadTable } from "./load-table.ts";
+
+/** Puts a table in force that fails all I/O, as long as the one before. @throws DmsetupFailure */
+export async function failAllIo(session: Session, device: Designation): Promise<void> {
+  const { line } = session;
+  const table = await askOf(session, "table", device, (devices, name) => devices.table(name));
+  const length = table.reduce((sectors, segment) => Math.max(sectors, segment.start + segment.length), 0);
+  const failing = table.length === 0 ? [] : [{ start: 0, length, target: "error", parameters: "" }];
+  await loadTable(session, device, failing, { readOnly: false });
+  const suspension = { noFlush: line.has("noflush"), noLockFs: line.has("nolockfs") };
+  await askOf(session, "suspend", device, (devices, name) => devices.suspend(name, suspension));
+  await askOf(session, "resume", device, (devices, name) => devices.resume(name));
+}
