@@ -15,6 +15,11 @@ export function blockDevicePath(numbers: string): string | undefined {
   return [mapperPath(numbers), kernelPath(numbers)].find((path) => path !== undefined && isDevice(path, numbers));
 }
 
+/** Where a device is that a table names by path or by number ("7:0"). undefined where there is none of that number. */
+export function devicePath(device: string): string | undefined {
+  return /^\d+:\d+$/.test(device) ? blockDevicePath(device) : device;
+}
+
 function mapperPath(numbers: string): string | undefined {
   const name = readSysfs(`/sys/dev/block/${numbers}/dm/name`);
   return name === undefined ? undefined : `/dev/mapper/${name}`;

@@ -16,6 +16,8 @@ export interface Target {
    */
   seekData(offset: number): number;
   seekHole(offset: number): number;
+  /** False where a discard does nothing, which whoever sends one is to know beforehand. True by default. */
+  readonly takesDiscards?: boolean;
   /** What the range holds, in bytes. */
   readonly allocatedBytes: number;
 }

@@ -1,5 +1,6 @@
-import { deviceNumber, readSysfs } from "../../linux/device-path.ts";
+import { deviceNumber, devicePath, readSysfs } from "../../linux/device-path.ts";
 import { errorCode } from "../../linux/system-error.ts";
+import type { BackingDevice } from "../../mapping/backing-device.ts";
 import { ErrorTarget } from "../../mapping/error-target.ts";
 import { LinearTarget } from "../../mapping/linear-target.ts";
 import { type MappedSegment, type MappedTable, placesOf, sectorsOf } from "../../mapping/mapped-table.ts";
@@ -42,8 +43,9 @@ export function openMapping(table: MappedTable, folder: string): Mapping {
     for (const { device } of placesOf(table)) {
       if (!devices.has(device)) devices.set(device, open(device, table, folder));
     }
-    const backing = (path: string) => devices.get(path)!.backing;
-    const blockBytes = Math.max(sectorBytes, ...[...devices.keys()].map((path) => backing(path).blockBytes));
+    const backing = (device: string) => devices.get(device)!.backing;
+    const all = [...devices.values()].map((device) => device.backing);
+    const blockBytes = Math.max(sectorBytes, ...all.map((device) => device.blockBytes));
     requireFit(table, backing, blockBytes);
     const ranges = table.segments.map((segment): MappedRange => ({
       startBytes: segment.start * sectorBytes,
@@ -51,8 +53,8 @@ export function openMapping(table: MappedTable, folder: string): Mapping {
       target: targetOf(segment, backing),
     }));
     const volume = new MappedVolume(ranges, table.readOnly ? "read-only" : "read-write");
-    const granularities = [...devices.keys()].map((path) => discardBytesOf(path, backing(path)));
-    return { table, volume, blockBytes, discardBytes: Math.max(leastGranularityBytes, ...granularities), close };
+    const discardBytes = Math.max(leastGranularityBytes, ...all.map(discardBytesOf));
+    return { table, volume, blockBytes, discardBytes, close };
   } catch (error) {
     close();
     throw error;
@@ -67,14 +69,17 @@ export function failedMapping(table: MappedTable): Mapping {
   return { table, volume, blockBytes: sectorBytes, discardBytes: leastGranularityBytes, close: () => undefined };
 }
 
-type BackingOf = (path: string) => SharedDevice["backing"];
+type BackingOf = (device: string) => BackingDevice;
 
 function open(device: string, table: MappedTable, folder: string): SharedDevice {
-  if (standsOn(device, folder)) {
+  const path = devicePath(device);
+  if (path === undefined)
+    throw new MappingError("ENODEV", `Cannot map ${device}: there is no block device of that number`);
+  if (standsOn(path, folder)) {
     throw new MappingError("ELOOP", `Cannot map ${device}: it stands on the very device that is to stand on it`);
   }
   try {
-    return shareDevice(device, table.readOnly ? "read-only" : "read-write");
+    return shareDevice(path, table.readOnly ? "read-only" : "read-write");
   } catch (error) {
     if (error instanceof MappingError) throw error;
     const code = errorCode(error) ?? "EIO";
@@ -122,7 +127,7 @@ function targetOf(segment: MappedSegment, backing: BackingOf): Target {
   }
 }
 
-function discardBytesOf(path: string, { isBlockDevice }: SharedDevice["backing"]): number {
+function discardBytesOf({ path, isBlockDevice }: BackingDevice): number {
   if (!isBlockDevice) return 0;
   return Number(readSysfs(`/sys/dev/block/${deviceNumber(path)}/queue/discard_granularity`) ?? 0);
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { deviceNumber, readSysfs } from "../../linux/device-path.ts";
+import { deviceNumber, devicePath, readSysfs } from "../../linux/device-path.ts";
 import { type MountEntry, mountTable } from "../../linux/mount-table.ts";
 import { parseMappedTable, placesOf } from "../../mapping/mapped-table.ts";
 import { parsePoolTable } from "../../thin/pool-table.ts";
@@ -98,9 +98,9 @@ function slavesOf(place: string): string[] {
 function devicesOf(folder: string): string[] {
   try {
     const table = readFileSync(join(folder, "table"), "utf8");
-    if (!isPoolTable(table)) return placesOf(parseMappedTable(table)).map(({ device }) => device);
+    if (!isPoolTable(table)) return placesOf(parseMappedTable(table)).flatMap(({ device }) => devicePath(device) ?? []);
     const { metadataDevice, dataDevice } = parsePoolTable(table);
-    return [metadataDevice, dataDevice];
+    return [metadataDevice, dataDevice]; // paths: a pool's table has no numbers
   } catch {
     return []; // it is just being made, or went
   }
