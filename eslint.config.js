@@ -24,9 +24,10 @@ export default tseslint.config(
     },
   },
   {
-    files: ["**/*.{js,mjs}"],
+    files: ["**/*.{js,mjs,cjs}"],
     languageOptions: {
       globals: { process: "readonly", console: "readonly", performance: "readonly", Buffer: "readonly" },
     },
   },
+  { files: ["**/*.cjs"], languageOptions: { globals: { __dirname: "readonly" } } },
 );

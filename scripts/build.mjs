@@ -2,11 +2,25 @@
 // Files are written over and only stale ones removed, so that a build does not pull running programs' code away.
 import { build } from "esbuild";
 import { readdirSync, rmSync } from "node:fs";
+import { buildCommand } from "./build-command.mjs";
 
-const result = await build({
+const shared = {
+  outdir: "dist",
+  bundle: true,
+  platform: "node",
+  target: "node20",
+  sourcemap: true,
+  logLevel: "warning",
+  metafile: true,
+  external: ["koffi", "@node-rs/crc32"],
+};
+
+const modules = await build({
+  ...shared,
   entryPoints: {
     index: "src/index.ts",
     mica: "src/cli/main.ts",
+    "command-line": "src/cli/command-line.ts",
     supervisor: "src/block-device/supervisor-main.ts",
     engine: "src/block-device/engine-main.ts",
     "nbd-export": "src/block-device/nbd/export-keeper-main.ts",
@@ -17,23 +31,17 @@ const result = await build({
     "frozen-device": "src/frozen-pool/frozen-device-main.ts",
     demo: "src/cli/demo-main.ts",
   },
-  outdir: "dist",
-  bundle: true,
   splitting: true,
   chunkNames: "chunks/[name]-[hash]",
   format: "esm",
-  platform: "node",
-  target: "node20",
-  external: ["koffi", "@node-rs/crc32"],
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
   },
-  sourcemap: true,
-  logLevel: "warning",
-  metafile: true,
 });
 
-const written = new Set(Object.keys(result.metafile.outputs));
+const command = await buildCommand(shared);
+
+const written = new Set([...Object.keys(modules.metafile.outputs), ...command]);
 for (const folder of ["dist", "dist/chunks"]) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = `${folder}/${entry.name}`;

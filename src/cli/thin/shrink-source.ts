@@ -3,7 +3,8 @@ import { dump, type PoolSink } from "../../metadata-tools/dump.ts";
 import { PoolReader, readState } from "../../metadata-tools/pool-reader.ts";
 import { UsedExtents } from "../../metadata-tools/shrink/used-extents.ts";
 import type { BlockFile } from "../../persistent-data/block-file.ts";
-import { claimToWrite, openToRead } from "./metadata-device.ts";
+import { openToRead } from "./open-to-read.ts";
+import { claimToWrite } from "./open-to-write.ts";
 import { readPoolXml } from "./pool-xml-file.ts";
 
 /** A pool that is to be shrunk, as it is now. */

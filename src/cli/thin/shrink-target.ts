@@ -3,7 +3,7 @@ import type { PoolSink } from "../../metadata-tools/dump.ts";
 import { PoolBuilder } from "../../metadata-tools/pool-builder.ts";
 import { PoolXmlWriter } from "../../metadata-tools/pool-xml-writer.ts";
 import { TextWriter } from "../../metadata-tools/text-writer.ts";
-import { openToWrite } from "./metadata-device.ts";
+import { openToWrite } from "./open-to-write.ts";
 import { openOutputFile } from "./output-file.ts";
 import { writeAll } from "./output.ts";
 

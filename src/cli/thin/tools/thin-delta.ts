@@ -3,7 +3,7 @@ import { BriefDeltaWriter, VerboseDeltaWriter } from "../../../metadata-tools/de
 import { PoolReader, readState } from "../../../metadata-tools/pool-reader.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { UsageError } from "../../usage-error.ts";
-import { openToRead } from "../metadata-device.ts";
+import { openToRead } from "../open-to-read.ts";
 import { standardOutputWriter } from "../output.ts";
 import type { ThinTool } from "../thin-tool.ts";
 import type { ToolLine } from "../tool-line.ts";

@@ -7,7 +7,7 @@ import { repair } from "../../../metadata-tools/repair.ts";
 import { TextWriter } from "../../../metadata-tools/text-writer.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { UsageError } from "../../usage-error.ts";
-import { openToRead } from "../metadata-device.ts";
+import { openToRead } from "../open-to-read.ts";
 import { openOutputFile } from "../output-file.ts";
 import { writeAll } from "../output.ts";
 import { describedPool, poolOptions } from "../pool-options.ts";

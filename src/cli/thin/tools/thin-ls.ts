@@ -4,7 +4,7 @@ import { blockMemory } from "../../../persistent-data/block.ts";
 import type { DeviceDetails } from "../../../thin/device-record.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { UsageError } from "../../usage-error.ts";
-import { openToRead } from "../metadata-device.ts";
+import { openToRead } from "../open-to-read.ts";
 import { printText } from "../output.ts";
 import type { ThinTool } from "../thin-tool.ts";
 

@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
 import { packMetadata } from "../../../metadata-tools/pack/pack.ts";
 import { exitStatus } from "../../exit-status.ts";
-import { openToRead } from "../metadata-device.ts";
+import { openToRead } from "../open-to-read.ts";
 import { openOutputFile } from "../output-file.ts";
 import { writeAll } from "../output.ts";
 import type { ThinTool } from "../thin-tool.ts";

@@ -5,7 +5,7 @@ import { isBlockDevice } from "../../../linux/block-device.ts";
 import type { BlockFile } from "../../../persistent-data/block-file.ts";
 import { blockBytes } from "../../../persistent-data/block.ts";
 import { exitStatus } from "../../exit-status.ts";
-import { openToWrite } from "../metadata-device.ts";
+import { openToWrite } from "../open-to-write.ts";
 import type { ThinTool } from "../thin-tool.ts";
 
 /** `thin_metadata_unpack` */

@@ -1,7 +1,7 @@
 import { PoolBuilder } from "../../../metadata-tools/pool-builder.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { UsageError } from "../../usage-error.ts";
-import { openToWrite } from "../metadata-device.ts";
+import { openToWrite } from "../open-to-write.ts";
 import { describedPool, poolOptions } from "../pool-options.ts";
 import { readPoolXml } from "../pool-xml-file.ts";
 import type { ThinTool } from "../thin-tool.ts";

@@ -3,7 +3,7 @@ import { type DataRegion, joinRegions, reverseMap } from "../../../metadata-tool
 import { literal } from "../../../metadata-tools/text-writer.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { UsageError } from "../../usage-error.ts";
-import { openToRead } from "../metadata-device.ts";
+import { openToRead } from "../open-to-read.ts";
 import { standardOutputWriter } from "../output.ts";
 import type { ThinTool } from "../thin-tool.ts";
 

@@ -6,7 +6,8 @@ import { freeExtents } from "../../../metadata-tools/free-extents.ts";
 import { ThinMetadata } from "../../../thin/metadata.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { UsageError } from "../../usage-error.ts";
-import { claimToWrite, openToRead } from "../metadata-device.ts";
+import { openToRead } from "../open-to-read.ts";
+import { claimToWrite } from "../open-to-write.ts";
 import { printError } from "../output.ts";
 import type { ThinTool } from "../thin-tool.ts";
 
