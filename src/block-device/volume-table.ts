@@ -37,7 +37,8 @@ export function formatVolumeTable({ segments }: Pick<VolumeTable, "segments">): 
 
 /** The table of a volume that is a thin device from end to end. */
 export function wholeThinTable(sectors: number, parameters: ThinParameters): VolumeTable {
-  const thin: ThinSegment = { start: 0, length: sectors, target: "thin", ...parameters };
+  // Last, as the parameters may be another segment's.
+  const thin: ThinSegment = { ...parameters, start: 0, length: sectors, target: "thin" };
   return { segments: [thin], thin, sectors };
 }
 
