@@ -1,3 +1,4 @@
+import type { Readable, Writable } from "node:stream";
 import type { ExportOptions, ExportResult } from "./adopt/export.ts";
 import type { GraphInspection } from "./adopt/inspect.ts";
 import type { OpenDockerOptions, OpenedDockerGraph } from "./adopt/open/open-docker-graph.ts";
@@ -6,9 +7,12 @@ import type { GraphAccess } from "./api/graph-access.ts";
 import { openDeviceSet } from "./graph/graph.ts";
 import type { DeviceSet } from "./graph/device-set.ts";
 import type { GraphOptions } from "./graph/graph-options.ts";
-import { openImageStore } from "./image/image-store.ts";
+import { imageContext, openImageStore } from "./image/image-store.ts";
 import type { Store } from "./image/store.ts";
 import type { Change } from "./layer/change.ts";
+import type { PendingReceive } from "./transfer/interrupted-receive.ts";
+import type { ReceivedContainer, ReceiveOptions } from "./transfer/receive.ts";
+import type { SendOptions, SentStream } from "./transfer/send.ts";
 
 /**
  * An open graph: one thin pool with everything in it. The pool and its mounts belong to the machine, not to this object:
@@ -29,6 +33,48 @@ export class Graph implements AsyncDisposable {
   /** The graph's folder. */
   get root(): string {
     return this.devices.root;
+  }
+
+  /**
+   * Sends a container's device as a stream: its blocks, or with `from` those that differ from a snapshot. The container may be mounted; of a snapshot
+   * (`store.snapshot`), a stream that broke off can go on. Ends the output; on failure that is destroyed.
+   *
+   * @param container by name or ID; undefined with `resume`
+   * @throws TransferError, StoreError
+   *
+   * @example
+   * ```ts
+   * await graph.store.snapshot("web", "monday");
+   * await graph.send("monday", createWriteStream("monday.stream"));
+   * await graph.store.snapshot("web", "tuesday");
+   * await graph.send("tuesday", createWriteStream("tuesday.stream"), { from: "monday" });
+   * ```
+   */
+  async send(container: string | undefined, output: Writable, options: SendOptions = {}): Promise<SentStream> {
+    const { sendContainer } = await import("./transfer/send.ts");
+    return sendContainer(imageContext(this.devices), container, output, options);
+  }
+
+  /**
+   * Makes a container of a stream, with the same bytes. It appears when all of it is here; what broke off of a snapshot is among `pendingReceives`.
+   *
+   * @throws TransferError, StoreError exists, invalid (name)
+   */
+  async receive(input: Readable, options: ReceiveOptions = {}): Promise<ReceivedContainer> {
+    const { receiveContainer } = await import("./transfer/receive.ts");
+    return receiveContainer(imageContext(this.devices), input, options);
+  }
+
+  /** Receives that are not complete, with what the sender needs to go on. */
+  async pendingReceives(): Promise<PendingReceive[]> {
+    const { pendingReceives } = await import("./transfer/interrupted-receive.ts");
+    return pendingReceives(this.root);
+  }
+
+  /** Throws away what was received of a snapshot. @param which its name, the beginning of its identity, or its token */
+  async discardReceive(which: string): Promise<PendingReceive> {
+    const { discardReceive } = await import("./transfer/interrupted-receive.ts");
+    return discardReceive(imageContext(this.devices), which);
   }
 
   /** Forgets what this process holds of the graph; pool and mounts stay. */
@@ -232,6 +278,11 @@ export type {
   TreeNode,
 } from "./image/types.ts";
 export type { StoreErrorCode } from "./image/store-error.ts";
+export { TransferError } from "./transfer/transfer-error.ts";
+export type { TransferErrorCode } from "./transfer/transfer-error.ts";
+export type { PendingReceive } from "./transfer/interrupted-receive.ts";
+export type { ReceivedContainer, ReceiveOptions } from "./transfer/receive.ts";
+export type { SendOptions, SentStream } from "./transfer/send.ts";
 export type { Change, ChangeKind } from "./layer/change.ts";
 export type {
   DeviceMapper,

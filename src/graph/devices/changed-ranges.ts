@@ -13,6 +13,8 @@ export interface ChangedRange {
 
 /** A part of what differs between two devices. */
 export interface ChangedRanges {
+  /** The pool's block size. */
+  blockBytes: number;
   /** Ascending. */
   ranges: ChangedRange[];
   /** Where to go on from; undefined when that was all. */
@@ -35,5 +37,5 @@ export async function reportChanges(
       return { kind, offsetBytes, lengthBytes: Math.min(length * blockBytes, device.sizeBytes - offsetBytes) };
     })
     .filter(({ lengthBytes }) => lengthBytes > 0);
-  return { ranges, nextBytes: next === undefined ? undefined : next * blockBytes };
+  return { blockBytes, ranges, nextBytes: next === undefined ? undefined : next * blockBytes };
 }
