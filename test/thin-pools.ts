@@ -1,3 +1,7 @@
+import { execFileSync } from "node:child_process";
+import { renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { packageFile } from "../src/linux/package-root.ts";
 import { makeBlockFile, seededRandom } from "../src/thin/metadata.testing.ts";
 import { ThinMetadata } from "../src/thin/metadata.ts";
 
@@ -54,6 +58,15 @@ function shareAtRandom(metadata: ThinMetadata, seed: number): void {
   }
 }
 
+/** Takes the metadata out of a Docker graph, which the kernel's own dm-thin has written: see test/fixtures/README.md. */
+function takeFromDocker(path: string, name: string): void {
+  const folder = dirname(path);
+  const member = "devicemapper/devicemapper/metadata";
+  execFileSync("tar", ["-C", folder, "-xSJf", packageFile(`test/fixtures/docker-20.10-${name}.tar.xz`), member]);
+  renameSync(join(folder, member), path);
+  rmSync(join(folder, "devicemapper"), { recursive: true });
+}
+
 /** Pools of every shape. Those made at random are made the same again from their seed. */
 export const madePools: readonly MadePool[] = [
   { name: "empty", make: (path) => makePool(path, 64, 1000, nothing) },
@@ -104,4 +117,5 @@ export const madePools: readonly MadePool[] = [
         metadata.createSnapshot(6, 5);
       }),
   },
+  { name: "made by the kernel, for Docker", make: (path) => takeFromDocker(path, "many-containers") },
 ];

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,6 +29,23 @@ export function ours(tool: string, ...words: string[]): ToolOutcome {
 export function theirs(tool: string, ...words: string[]): ToolOutcome {
   return outcomeOf(`/usr/sbin/${tool}`, words);
 }
+
+/** A tool of Mica's works, and prints what Debian's does. */
+export function requireSameOutput(tool: string, ...words: string[]): void {
+  const { status, stdout, stderr } = ours(tool, ...words);
+  assert.equal(status, 0, stderr);
+  // Not `equal`: there may be megabytes of it.
+  assert.ok(stdout === theirs(tool, ...words).stdout, `${tool} ${words.join(" ")}`);
+}
+
+/** Every field that thin_ls has. */
+export const allFields = [
+  "DEV",
+  ...["MAPPED", "EXCLUSIVE", "SHARED"].flatMap((field) =>
+    ["_BLOCKS", "_SECTORS", "_BYTES", ""].map((unit) => field + unit),
+  ),
+  "TRANSACTION,CREATE_TIME,SNAP_TIME",
+].join(",");
 
 /** Runs a tool of Mica's by its own name, through a symbolic link in a folder. */
 export function byName(folder: string, tool: string, ...words: string[]): ToolOutcome {

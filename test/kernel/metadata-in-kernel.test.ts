@@ -13,6 +13,7 @@ import {
   thinDump,
   withFolder,
 } from "../../src/thin/metadata.testing.ts";
+import { allFields, ours, requireSameOutput } from "../thin-tools-support.ts";
 import { missingForKernel, runInKernel } from "./qemu-kernel.ts";
 import { kernelNames, ranInKernel } from "./ran-in-kernel.ts";
 
@@ -61,6 +62,9 @@ dd if=/dev/urandom of=/dev/mapper/v1 bs=64k seek=90000 count=20 conv=fsync 2>/de
 for id in 1 2 21; do dmsetup remove v$id; done
 for id in $(seq 31 60); do dmsetup message pool 0 "delete $id"; done
 dmsetup message pool 0 "set_transaction_id 5 6"
+dmsetup message pool 0 reserve_metadata_snap
+dmsetup message pool 0 "create_thin 2000"
+dmsetup message pool 0 "delete 100"
 echo "after: $(dmsetup status pool)"
 dmsetup remove pool`;
 
@@ -86,14 +90,21 @@ test(
       ranInKernel(t, kernelNames.qemu, 1);
       assert.match(output, new RegExp(`status: 0 \\d+ thin-pool 5 \\d+/${metadataBlocks} \\d+/${dataBlocks} \\d+ rw `));
       assert.match(output, new RegExp(`thin: 0 12800000 thin ${mappedBlocks * 128} ${highest * 128 + 127}`));
-      assert.match(output, new RegExp(`after: 0 \\d+ thin-pool 6 \\d+/${metadataBlocks} \\d+/${dataBlocks} - rw `));
+      assert.match(output, new RegExp(`after: 0 \\d+ thin-pool 6 \\d+/${metadataBlocks} \\d+/${dataBlocks} \\d+ rw `));
 
       assert.equal(thinCheckComplaints(path), "");
       assert.deepEqual(check(path), []);
+      for (const of of [[], ["-m"]]) {
+        requireSameOutput("thin_dump", ...of, path);
+        requireSameOutput("thin_ls", ...of, "-o", allFields, path);
+        requireSameOutput("thin_delta", ...of, "--snap1", "1", "--snap2", "1000", path);
+      }
+      assert.equal(ours("thin_check", "-q", "-m", path).status, 0);
       const after = thinDump(path);
       assert.equal(after.size, 300 - 30 + 1);
-      for (const id of [3, 100, 299]) assert.deepEqual(after.get(id)!.mappings, before.get(id)!.mappings);
+      for (const id of [3, 101, 299]) assert.deepEqual(after.get(id)!.mappings, before.get(id)!.mappings);
       const again = ThinMetadata.open(path);
+      again.releaseMetadataSnapshot();
       assert.deepEqual(engineDump(again), after);
       for (const { id } of [...again.details()]) {
         again.closeDevice(id);
