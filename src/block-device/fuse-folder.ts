@@ -42,7 +42,10 @@ export class FuseFolder {
     this.#reply.sendAttributes(request, this.#file(file));
   }
 
+  /** A loop device asks it of its file when it is attached, for the granularity of its discards; where it gets none, it takes no discards. */
   statfs(request: Uint32Array): void {
+    const file = this.#files.slots[request[In.nodeId >> 2] - FIRST_VOLUME_NODE];
+    if (file?.volume.takesDiscards === false) return this.#reply.sendError(request, -errno.EOPNOTSUPP);
     const at = this.#reply.clear(OutSize.statfs);
     const { buffer } = this.#reply;
     buffer.writeUInt32LE(this.#blockSizeBytes, at + 40);

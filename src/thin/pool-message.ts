@@ -24,19 +24,20 @@ export interface MessageOptions {
 }
 
 /**
- * Reads a message's line.
+ * Reads a message's line. Words may be written in capitals, and numbers with a plus sign before them, as the kernel takes them.
  *
  * @throws ThinError EINVAL: unknown word, wrong number of arguments, an id that is no number of 24 bits
  */
 export function parsePoolMessage(line: string): PoolMessage {
-  const [word, ...words] = line.trim().split(/\s+/);
+  const [first, ...words] = line.trim().split(/\s+/);
+  const word = first.toLowerCase();
   const expect = (count: number): void => {
     if (words.length !== count) {
       throw refused(line, `'${word}' takes ${count} argument${count === 1 ? "" : "s"}, not ${words.length}`);
     }
   };
   const number = (text: string, maximum: number, what: string): number => {
-    const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+    const value = /^\+?\d{1,16}$/.test(text) ? Number(text) : NaN;
     if (!(value <= maximum)) throw refused(line, `'${text}' is not ${what}`);
     return value;
   };

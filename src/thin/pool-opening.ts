@@ -62,7 +62,14 @@ export function openPoolCore(options: PoolOptions): PoolCore {
 }
 
 function openMetadata(path: string, table: ThinPoolTable): ThinMetadata {
-  if (table.readOnly || !ThinMetadata.isEmpty(path)) return ThinMetadata.open(path, {});
+  const empty = ThinMetadata.isEmpty(path);
+  if (table.readOnly && empty) {
+    throw new ThinError(
+      "EPERM",
+      `Cannot open the pool's metadata: ${path} is empty, and a read-only pool formats nothing`,
+    );
+  }
+  if (!empty) return ThinMetadata.open(path, {});
   return ThinMetadata.format(path, { dataBlockSize: table.blockSizeSectors, dataBlocks: dataBlocksOf(table) });
 }
 

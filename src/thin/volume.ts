@@ -173,6 +173,10 @@ export class ThinVolume implements WritableVolume {
     }
   }
 
+  get takesDiscards(): boolean {
+    return !this.#core.table.ignoreDiscard;
+  }
+
   /** What is mapped; the origin's bytes are not the volume's. */
   get allocatedBytes(): number {
     try {

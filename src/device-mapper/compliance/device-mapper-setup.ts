@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { blockDiscard } from "../../linux/block-device.ts";
 import { mountTable } from "../../linux/mount-table.ts";
 import { unmountAsync } from "../../linux/mount.ts";
 import type { DeviceMapper } from "../device-mapper.ts";
@@ -21,6 +22,16 @@ import { runProgram } from "./run-program.ts";
 const MEBIBYTE = 1 << 20;
 /** What `within` waits for at most. */
 const PATIENCE_MS = 20_000;
+
+/** What a pool is to be, beside its name. */
+export interface PoolShape {
+  /** Of the pool and its data device. */
+  sectors: number;
+  blockSectors?: number;
+  lowWaterBlocks?: number;
+  metadataMebibytes?: number;
+  features?: string;
+}
 
 /** A device mapper with a folder of files, which its pools stand on, and of mount points. */
 export abstract class DeviceMapperSetup {
@@ -57,9 +68,28 @@ export abstract class DeviceMapperSetup {
 
   /** A table over devices that are made, or grown, to fit: 64 KiB blocks, low-water mark at 64 of them. */
   table(pool: string, mebibytes: number, features = ""): string {
-    const metadata = this.device(`${pool}.metadata`, 16);
-    const data = this.device(`${pool}.data`, mebibytes);
-    return `0 ${mebibytes * 2048} thin-pool ${metadata} ${data} 128 64${features === "" ? "" : ` ${features}`}`;
+    return this.shapedTable(pool, { sectors: mebibytes * 2048, lowWaterBlocks: 64, features });
+  }
+
+  /** A table over devices that are made, or resized, to fit. */
+  shapedTable(pool: string, shape: PoolShape): string {
+    const { sectors, blockSectors = 128, lowWaterBlocks = 0, metadataMebibytes = 16, features = "" } = shape;
+    const metadata = this.device(`${pool}.metadata`, metadataMebibytes);
+    const data = this.device(`${pool}.data`, sectors / 2048);
+    const line = `0 ${sectors} thin-pool ${metadata} ${data} ${blockSectors} ${lowWaterBlocks}`;
+    return features === "" ? line : `${line} ${features}`;
+  }
+
+  /** Creates a pool of that shape on devices of its own; returns its table. */
+  async createShaped(pool: string, shape: PoolShape): Promise<string> {
+    const line = this.shapedTable(pool, shape);
+    await this.mapper.create(pool, line);
+    return line;
+  }
+
+  /** Ends a pool and the devices of it that are named. */
+  async removeAll(pool: string, ...devices: string[]): Promise<void> {
+    for (const name of [...devices, pool]) await this.mapper.remove(name);
   }
 
   /** A new thin device, active; returns its block device. */
@@ -106,7 +136,10 @@ export function whetherHeld<T>(work: Promise<T>): Promise<T | "held"> {
   return Promise.race([work, sleep(300, "held" as const)]);
 }
 
-/** Part of a device: all of it would be more memory than some kernels of the tests have. */
+/**
+ * Part of a device: all of it would be more memory than some kernels of the tests have. From the device itself, as the kernel keeps nothing of what nobody
+ * has open.
+ */
 export function readAt(device: string, position: number, length = 1): Buffer {
   const fd = openSync(device, "r");
   try {
@@ -123,6 +156,16 @@ export function writeAt(device: string, position: number, bytes: Buffer): void {
   try {
     writeSync(fd, bytes, 0, bytes.length, position);
     fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Discards part of a device. @throws SystemError EOPNOTSUPP where it takes none */
+export function discard(device: string, position: number, length: number): void {
+  const fd = openSync(device, "r+");
+  try {
+    blockDiscard(fd, position, length);
   } finally {
     closeSync(fd);
   }

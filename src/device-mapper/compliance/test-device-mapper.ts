@@ -1,10 +1,17 @@
 import { describe } from "node:test";
 import type { DeviceMapperSetup } from "./device-mapper-setup.ts";
+import { discardTests } from "./discards.ts";
+import { externalOriginTests } from "./external-origins.ts";
 import { fileSystemTests } from "./file-systems.ts";
 import { lifecycleTests } from "./lifecycle.ts";
+import { limitTests } from "./limits.ts";
+import { messageTests } from "./messages.ts";
+import { metadataSpaceTests } from "./metadata-space.ts";
 import { metadataTests } from "./metadata.ts";
+import { readOnlyTests } from "./read-only.ts";
 import { refusalTests } from "./refusals.ts";
 import { removalTests } from "./removal.ts";
+import { snapshotTests } from "./snapshots.ts";
 import { spaceTests } from "./space.ts";
 import { suspensionTests } from "./suspension.ts";
 
@@ -26,6 +33,13 @@ export function testDeviceMapper(name: string, { skip, devices, makeSetup }: Dev
     metadataTests(makeSetup);
     spaceTests(makeSetup);
     removalTests(makeSetup);
+    messageTests(makeSetup);
+    limitTests(makeSetup);
+    externalOriginTests(makeSetup);
+    discardTests(makeSetup);
+    readOnlyTests(makeSetup);
+    metadataSpaceTests(makeSetup);
+    snapshotTests(makeSetup);
     fileSystemTests(makeSetup, devices);
   });
 }
