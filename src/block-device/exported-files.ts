@@ -30,8 +30,13 @@ export interface Place {
   generation: number;
 }
 
+/** The name of the file that is the pool itself: one that no device can have. */
+export const POOL_FILE = "~pool";
+
 /** The files of a mount, found by name, and by slot without a search. */
 export class ExportedFiles {
+  /** The pool itself as a file: it has a node id of its own, and is not among `all`. */
+  pool: ExportedFile | undefined;
   /** Sparse; read on the data path. */
   readonly slots: (ExportedFile | undefined)[] = [];
   readonly #byName = new Map<string, ExportedFile>();
@@ -47,15 +52,19 @@ export class ExportedFiles {
   }
 
   add(file: NewFile): ExportedFile {
-    const { slot, generation } = file.place ?? this.freePlace();
+    const place = file.place ?? this.freePlace();
+    const { slot, generation } = place;
     while (this.slots.length < slot) this.slots.push(undefined);
     this.#lastGeneration = Math.max(this.#lastGeneration, generation);
-    const { name, volume, sizeBytes } = file;
-    const opened = { name, slot, generation, volume, sizeBytes };
-    const added: ExportedFile = { ...opened, opens: 0, suspended: false, held: false, deferredRemove: false };
+    const added = exportedFile(file, place);
     this.slots[slot] = added;
-    this.#byName.set(name, added);
+    this.#byName.set(added.name, added);
     return added;
+  }
+
+  /** Makes a file of the pool itself. */
+  addPool(volume: ServedVolume, sizeBytes: number): ExportedFile {
+    return (this.pool = exportedFile({ name: POOL_FILE, volume, sizeBytes }, { slot: -1, generation: 0 }));
   }
 
   remove(file: ExportedFile): void {
@@ -63,12 +72,24 @@ export class ExportedFiles {
     this.#byName.delete(file.name);
   }
 
+  /** A volume's file. */
   get(name: string): ExportedFile | undefined {
     return this.#byName.get(name);
+  }
+
+  /** What is to be seen under a name in the mount: a volume's file, or the pool's. */
+  lookUp(name: string): ExportedFile | undefined {
+    return name === POOL_FILE ? this.pool : this.#byName.get(name);
   }
 
   /** All files, in the order they were added. */
   all(): ExportedFile[] {
     return [...this.#byName.values()];
   }
+}
+
+function exportedFile(file: NewFile, { slot, generation }: Place): ExportedFile {
+  const { name, volume, sizeBytes } = file;
+  const opened = { name, slot, generation, volume, sizeBytes };
+  return { ...opened, opens: 0, suspended: false, held: false, deferredRemove: false };
 }

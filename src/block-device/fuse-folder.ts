@@ -1,6 +1,6 @@
 import { errno } from "../linux/system-error.ts";
 import type { ExportedFile, ExportedFiles } from "./exported-files.ts";
-import { CONTROL_NODE, FIRST_VOLUME_NODE, In, MAX_WRITE, OutSize, ROOT_NODE } from "./fuse-protocol.ts";
+import { CONTROL_NODE, FIRST_VOLUME_NODE, In, MAX_WRITE, OutSize, POOL_NODE, ROOT_NODE } from "./fuse-protocol.ts";
 import type { FuseReply, NodeAttributes } from "./fuse-reply.ts";
 
 const DT_DIR = 4;
@@ -37,6 +37,8 @@ export class FuseFolder {
     const low = request[In.nodeId >> 2];
     if (low === ROOT_NODE) return this.#reply.sendAttributes(request, this.#root());
     if (low === CONTROL_NODE) return this.#reply.sendAttributes(request, this.#control());
+    if (low === POOL_NODE && this.#files.pool !== undefined)
+      return this.#reply.sendAttributes(request, this.#file(this.#files.pool));
     const file = this.#files.slots[low - FIRST_VOLUME_NODE];
     if (file?.generation !== request[(In.nodeId >> 2) + 1]) return this.#reply.sendError(request, -errno.ESTALE);
     this.#reply.sendAttributes(request, this.#file(file));
@@ -98,7 +100,7 @@ export class FuseFolder {
 
   #nodeOf(name: string): NodeAttributes | undefined {
     if (name === CONTROL_NAME) return this.#control();
-    const file = this.#files.get(name);
+    const file = this.#files.lookUp(name);
     return file === undefined ? undefined : this.#file(file);
   }
 
@@ -113,7 +115,7 @@ export class FuseFolder {
   #file(file: ExportedFile): NodeAttributes {
     const { sizeBytes, slot, generation } = file;
     const { allocatedBytes } = file.volume;
-    const nodeLow = slot + FIRST_VOLUME_NODE;
+    const nodeLow = file === this.#files.pool ? POOL_NODE : slot + FIRST_VOLUME_NODE;
     const blockSizeBytes = this.#blockSizeBytes;
     return { nodeLow, nodeHigh: generation, kind: "file", sizeBytes, allocatedBytes, blockSizeBytes };
   }

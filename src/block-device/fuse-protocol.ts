@@ -95,5 +95,7 @@ export const OutSize = { attr: 104, entry: 128, open: 16, write: 8, lseek: 8, st
 export const ROOT_NODE = 1;
 /** The control file's node id. */
 export const CONTROL_NODE = 2;
+/** The node id of the file that is the pool itself. */
+export const POOL_NODE = 3;
 /** The first volume's: slot 0 is node 16. The upper word of a volume's node id is its generation. */
 export const FIRST_VOLUME_NODE = 16;

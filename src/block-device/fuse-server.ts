@@ -263,6 +263,8 @@ export class FuseServer {
       case Opcode.FALLOCATE:
       case Opcode.LSEEK:
         if (words[In.nodeId >> 2] === fuse.CONTROL_NODE) return this.#handleControl();
+        if (words[In.nodeId >> 2] === fuse.POOL_NODE && this.#parts.files.pool !== undefined)
+          return this.#handleVolume(this.#parts.files.pool, length);
         // A volume that is no longer there.
         return reply.sendError(words, words[1] === Opcode.RELEASE ? 0 : -errno.EIO);
       default:

@@ -3,12 +3,10 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync } from 
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { lockFile } from "../linux/flock.ts";
-import { allLoops, detachLoop } from "../linux/loop.ts";
-import { isMounted } from "../linux/mount-table.ts";
-import { unmount } from "../linux/mount.ts";
 import { packageFile } from "../linux/package-root.ts";
 import { formatPoolTable, parsePoolTable } from "../thin/pool-table.ts";
 import { ControlError } from "./control-message.ts";
+import { letGo } from "./let-go.ts";
 import { makePoolFolders, poolPaths, type PoolPaths } from "./pool-paths.ts";
 import { readPoolState } from "./pool-state.ts";
 import { isAlive } from "./process-identity.ts";
@@ -124,14 +122,6 @@ export function poolFolders(runDir: string): string[] {
   }
   // Mapped devices, which are no pools, have a folder of their own that begins with a dot.
   return names.filter((name) => !/^\.|\.lock$|\.log$/.test(name));
-}
-
-/** Detaches and unmounts what a pool without processes left. Loop devices in use go when they are let go of. */
-function letGo(paths: PoolPaths): void {
-  for (const { device, backingFile } of allLoops()) {
-    if (backingFile.startsWith(`${paths.mount}/`)) detachLoop(device, { deferred: true });
-  }
-  while (isMounted(paths.mount)) unmount(paths.mount, { lazy: true });
 }
 
 /** Removes what an earlier boot, or an ended pool, left. */

@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { errno, errnoName } from "../linux/system-error.ts";
 import { check } from "../metadata-tools/check.ts";
@@ -10,9 +9,11 @@ import type { DeviceDetails } from "../thin/device-record.ts";
 import { formatPoolTable, parsePoolTable } from "../thin/pool-table.ts";
 import type { Pool } from "../thin/pool.ts";
 import { type BatchAnswer, ControlError, type ControlAnswer, describe } from "./control-message.ts";
+import { forgetNote } from "./device-note.ts";
 import type { EngineService, ServiceHooks } from "./engine-device.ts";
 import type { ExportedFile, ExportedFiles } from "./exported-files.ts";
 import { carryOutBatch } from "./message-batch.ts";
+import { PoolData } from "./pool-data.ts";
 import type { PoolPaths } from "./pool-paths.ts";
 import { PoolVolumes } from "./pool-volumes.ts";
 import { replaceFile } from "./replace-file.ts";
@@ -45,6 +46,7 @@ export class PoolService implements EngineService {
   readonly #paths: PoolPaths;
   readonly #files: ExportedFiles;
   readonly #hooks: ServiceHooks;
+  readonly #poolFile: ExportedFile;
   readonly #handlers: Record<string, Handler | undefined>;
   readonly #volumes: PoolVolumes;
   #flags: PoolFlags = { suspended: false, deferredRemove: false };
@@ -56,14 +58,16 @@ export class PoolService implements EngineService {
     this.#paths = paths;
     this.#files = files;
     this.#hooks = hooks;
+    this.#poolFile = files.addPool(new PoolData(pool), pool.table.sectors * 512);
     this.#volumes = new PoolVolumes(pool, files, () => this.#writeFlags());
     this.#handlers = {
+      exists: ([device]) => this.#exists(naturalNumber(device)),
       activate: (words, id) => this.#activate(words, id),
       activate_table: ([name], id, _delivery, text) => this.#activateTable(name, text, id),
       set_table: ([name], _id, _delivery, text) => this.#setTable(name, text),
       deactivate: ([name], id, delivery) => this.#deactivate(name, id, delivery),
       resize: ([name, sectors], id) => this.#resize(name, naturalNumber(sectors), id),
-      suspend: ([name]) => this.#suspend(name),
+      suspend: ([name, how]) => this.#suspend(name, how),
       resume: ([name]) => this.#resume(name),
       defer: ([name, way]) => this.#defer(name, way),
       reload: (words, id) => this.#reload(words.join(" "), id),
@@ -89,6 +93,7 @@ export class PoolService implements EngineService {
   exportActive(): void {
     const flags = readVolumeFlags(this.#paths.flags);
     this.#flags = flags.pool;
+    this.#poolFile.held = flags.pool.suspended;
     // An engine that comes after another counts from elsewhere, so that whoever waits for an event looks again.
     this.#firstEvent = Math.floor(Date.now() / 1000);
     this.#volumes.exportActive(flags, this.#paths.name);
@@ -113,7 +118,7 @@ export class PoolService implements EngineService {
   /** A file that was to go at its last close was closed. */
   lastClose(file: ExportedFile): void {
     this.#drop(file, undefined);
-    rmSync(join(this.#paths.devices, file.name), { force: true });
+    forgetNote(join(this.#paths.devices, file.name));
   }
 
   #answer(id: string, text: string, delivery: "first" | "again"): ControlAnswer {
@@ -183,9 +188,9 @@ export class PoolService implements EngineService {
     return "";
   }
 
-  #suspend(name: string): string {
+  #suspend(name: string, how: string | undefined): string {
     const flags = this.#flagsOf(name);
-    this.#commit("suspend");
+    if (how !== "noflush") this.#commit("suspend");
     flags.suspended = true;
     this.#applySuspension();
     return "";
@@ -205,6 +210,7 @@ export class PoolService implements EngineService {
 
   #applySuspension(): void {
     for (const file of this.#files.all()) file.held = file.suspended || this.#flags.suspended;
+    this.#poolFile.held = this.#flags.suspended;
     this.#writeFlags();
   }
 
@@ -229,6 +235,7 @@ export class PoolService implements EngineService {
 
   #reload(line: string, requestId: string): string {
     this.#pool.reload(parsePoolTable(line), { requestId });
+    this.#poolFile.sizeBytes = this.#pool.table.sectors * 512;
     replaceFile(this.#paths.table, formatPoolTable(this.#pool.table));
     this.#hooks.retryHeld();
     return "";
@@ -241,6 +248,13 @@ export class PoolService implements EngineService {
     const sizeSectors = sizeBytes / 512;
     const lines = formatVolumeTable(table);
     return { name, deviceId, sizeSectors, externalOrigin, suspended, deferredRemove, table: lines };
+  }
+
+  /** "active" of a thin device that is. */
+  #exists(id: number): string {
+    if (this.#pool.volume(id) !== undefined) return "active";
+    if (this.#pool.metadata.has(id)) return "";
+    throw new ControlError("ENODATA", `Cannot find thin device ${id}: the pool has none of that id`);
   }
 
   #usage(): string {

@@ -10,6 +10,7 @@ import { pidfdGetfd, pidfdOpen } from "../linux/pidfd.ts";
 import { describe } from "./control-message.ts";
 import type { EngineMode } from "./engine.ts";
 import { fuseMountData } from "./fuse-mount.ts";
+import { letGo } from "./let-go.ts";
 import type { PoolPaths } from "./pool-paths.ts";
 import { readPoolState, writePoolState, type PoolState } from "./pool-state.ts";
 import { waitForEnd } from "./process-end.ts";
@@ -139,7 +140,9 @@ export class Supervisor {
 
   #cleanUp(): void {
     const { folder, journal } = this.#paths;
-    this.#unmount();
+    // First: without it the kernel ends what is asked of the mount, and nobody waits for an engine.
+    if (this.#fuseFd >= 0) closeSync(this.#fuseFd);
+    letGo(this.#paths);
     if (dirname(journal) !== folder) rmSync(dirname(journal), { recursive: true, force: true });
     rmSync(folder, { recursive: true, force: true });
   }

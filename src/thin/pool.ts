@@ -170,6 +170,11 @@ export class Pool {
     volume.sizeBytes = sizeSectors * 512;
   }
 
+  /** Reads the data device as it is, blocks of whichever device: what a pool's own block device shows. */
+  readData(buffer: Uint8Array, bufferOffset: number, offset: number, length: number): number {
+    return this.#core.data.read(buffer, bufferOffset, offset, length);
+  }
+
   volume(id: number): ThinVolume | undefined {
     return this.#volumes.get(id);
   }

@@ -1,8 +1,9 @@
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { errnoName } from "../../linux/system-error.ts";
 import { formatMappedTable, parseMappedTable } from "../../mapping/mapped-table.ts";
 import { ControlError, type ControlAnswer, describe } from "../control-message.ts";
+import { forgetNote } from "../device-note.ts";
 import type { EngineService, ServiceHooks } from "../engine-device.ts";
 import type { ExportedFile, ExportedFiles } from "../exported-files.ts";
 import type { PoolPaths } from "../pool-paths.ts";
@@ -90,7 +91,7 @@ export class MappedService implements EngineService {
   readonly execute = (_id: string, text: string): string => JSON.stringify(this.#answer(text.trim()));
 
   lastClose(): void {
-    rmSync(join(this.#paths.devices, this.#file.name), { force: true });
+    forgetNote(join(this.#paths.devices, this.#file.name));
     this.end();
   }
 

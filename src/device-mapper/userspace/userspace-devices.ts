@@ -1,14 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ControlClient } from "../../block-device/control-client.ts";
-import { ControlError } from "../../block-device/control-message.ts";
-import { poolPaths, type PoolPaths } from "../../block-device/pool-paths.ts";
-import { poolEnded, poolFolders, poolNames, startPool } from "../../block-device/pool-process.ts";
-import type { PoolInfo, VolumeInfo } from "../../block-device/pool-service.ts";
-import { readPoolState } from "../../block-device/pool-state.ts";
-import { syncDevice } from "../../linux/block-device.ts";
-import { refreshLoopSize } from "../../linux/loop.ts";
+import { poolNames, startPool } from "../../block-device/pool-process.ts";
+import type { VolumeInfo } from "../../block-device/pool-service.ts";
 import { majorMinor } from "../../linux/special-files.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import { parsePoolTable } from "../../thin/pool-table.ts";
@@ -24,14 +17,11 @@ import type {
 } from "../device-mapper.ts";
 import { requireDeviceName, unknownDevice } from "../device-name.ts";
 import { parseThinTable } from "../thin-table.ts";
-import { VolumeLoop } from "./volume-loop.ts";
-
-/** A device that was found: a pool, or a volume of one. */
-interface Found {
-  kind: "pool" | "thin";
-  paths: PoolPaths;
-  name: string;
-}
+import { pathsOf, type Place, poolPlace, volumePlace } from "./place.ts";
+import { cancelRemoval, removeDevice } from "./remove-device.ts";
+import { RunningDevices } from "./running-devices.ts";
+import { asDeviceMapperError, translated } from "./translated.ts";
+import { formatSegments, thinParameters, volumeSegments } from "./volume-lines.ts";
 
 /** How often a pool is asked whether there was an event. */
 const EVENT_POLL_MS = 500;
@@ -45,17 +35,16 @@ export class UserspaceDevices implements DeviceMapper {
   readonly udevSyncSupported = true;
   readonly supportsDeferredRemoval = true;
   readonly runDir: string;
-  readonly #client: ControlClient;
+  readonly #devices: RunningDevices;
 
   constructor(runDir: string) {
     this.runDir = runDir;
-    this.#client = new ControlClient(runDir);
-    this.#client.onRecovered = (pool) => this.#attachAgain(pool);
+    this.#devices = new RunningDevices(runDir);
   }
 
   async create(name: string, table: string): Promise<string | undefined> {
     requireDeviceName(name);
-    if ((await this.info(name)) !== undefined) {
+    if (this.#devices.record(name) !== undefined || (await this.info(name)) !== undefined) {
       throw new DeviceMapperError("EEXIST", `Cannot create '${name}': there is a device of that name`);
     }
     if (targetOf(table) === "thin-pool") {
@@ -63,14 +52,13 @@ export class UserspaceDevices implements DeviceMapper {
       return undefined;
     }
     const { pool, deviceId, sectors, externalOrigin } = parseThinTable(table);
+    const host = await this.#poolOf(pool, name);
     const origin = externalOrigin === undefined ? "" : ` ${externalOrigin}`;
-    const loop = this.#loop(pool, name);
-    if (readPoolState(poolPaths(this.runDir, pool)) === undefined) {
-      throw new DeviceMapperError("ENXIO", `Cannot create '${name}': its pool '${pool}' does not run`);
-    }
+    const place = volumePlace(host, name);
+    const loop = this.#devices.loop(place);
     const mark = loop.announce();
     try {
-      await this.#send(pool, `activate ${name} ${deviceId} ${sectors}${origin}`);
+      await this.#devices.send(place, `activate ${name} ${deviceId} ${sectors}${origin}`);
     } catch (error) {
       if (errorCode(error) !== "EEXIST") loop.forget();
       throw error;
@@ -78,7 +66,7 @@ export class UserspaceDevices implements DeviceMapper {
     try {
       await loop.attach(mark);
     } catch (error) {
-      await this.#send(pool, `deactivate ${name}`);
+      await this.#devices.send(place, `deactivate ${name}`);
       loop.forget();
       throw asDeviceMapperError(error);
     }
@@ -86,81 +74,60 @@ export class UserspaceDevices implements DeviceMapper {
   }
 
   async reload(name: string, table: string): Promise<void> {
-    const found = await this.#require(name);
-    if (found.kind === "pool") {
-      await this.#send(name, `reload ${table}`);
+    const place = await this.#require(name);
+    if (place.kind === "pool") {
+      await this.#devices.send(place, `reload ${table}`);
       return;
     }
     const wanted = parseThinTable(table);
-    const info = await this.#volume(found);
-    if (wanted.pool !== found.paths.name || wanted.deviceId !== info.deviceId) {
+    const { deviceId } = await this.#devices.volume(place);
+    if (wanted.pool !== this.#poolNameOf(place) || wanted.deviceId !== deviceId) {
       throw new DeviceMapperError("EINVAL", `Cannot reload '${name}': only its length may change`);
     }
-    await this.#send(found.paths.name, `resize ${name} ${wanted.sectors}`);
-    statSync(join(found.paths.mount, name)); // the kernel caches the size; asking for it brings it up to date
-    const device = this.#loop(found.paths.name, name).find();
-    if (device !== undefined) refreshLoopSize(device);
+    await this.#devices.send(place, `resize ${place.file} ${wanted.sectors}`);
+    this.#devices.loop(place).refreshSize();
   }
 
   async suspend(name: string, options: { noFlush?: boolean } = {}): Promise<void> {
-    const found = await this.#require(name);
-    if (found.kind === "thin" && options.noFlush !== true) await this.#syncUnlessHeld(found);
-    await this.#send(found.paths.name, `suspend ${name}`);
+    const place = await this.#require(name);
+    if (options.noFlush !== true) await this.#devices.sync(place);
+    await this.#devices.hold(place);
   }
 
   async resume(name: string): Promise<void> {
-    const found = await this.#require(name);
-    await this.#send(found.paths.name, `resume ${name}`);
+    await this.#devices.release(await this.#require(name));
   }
 
   async flush(name: string): Promise<void> {
-    const found = await this.#require(name);
-    if (found.kind === "thin") await this.#syncUnlessHeld(found);
+    await this.#devices.sync(await this.#require(name));
   }
 
   async remove(name: string, options: { deferred?: boolean } = {}): Promise<void> {
-    const found = await this.#require(name);
-    const pool = found.paths.name;
-    if (found.kind === "pool") {
-      const answer = await this.#send(pool, options.deferred === true ? `defer ${pool} on` : "shutdown");
-      if (options.deferred !== true || answer === "gone") await translated(poolEnded(this.runDir, pool));
-      return;
-    }
-    const loop = this.#loop(pool, name);
-    // I/O that is held would keep the loop device from ever being let go.
-    if ((await this.#volume(found)).suspended) await this.#send(pool, `resume ${name}`);
-    if (options.deferred === true && loop.busy()) {
-      await this.#send(pool, `defer ${name} on`);
-      loop.detachLater();
-      return;
-    }
-    await translated(loop.detach(name));
-    await this.#send(pool, `deactivate ${name}`);
-    loop.forget();
+    await removeDevice(this.#devices, name, await this.#require(name), options);
   }
 
   async cancelDeferredRemoval(name: string): Promise<void> {
-    const found = await this.#require(name);
-    await this.#send(found.paths.name, `defer ${name} off`);
-    if (found.kind === "thin") this.#loop(found.paths.name, name).keep();
+    await cancelRemoval(this.#devices, await this.#require(name));
   }
 
-  message(name: string, message: string, durability: MessageDurability = "at once"): Promise<string> {
-    return this.#send(name, durability === "at once" ? message : `later ${message}`);
+  async message(name: string, message: string, durability: MessageDurability = "at once"): Promise<string> {
+    const place = await this.#requirePool(name);
+    return this.#devices.send(place, durability === "at once" ? message : `later ${message}`);
   }
 
-  messages(name: string, messages: readonly string[]): Promise<void> {
-    return translated(this.#client.sendBatch(name, messages));
+  async messages(name: string, messages: readonly string[]): Promise<void> {
+    await this.#devices.sendBatch(await this.#requirePool(name), messages);
   }
 
   async status(name: string): Promise<string> {
-    const found = await this.#require(name);
-    if (found.kind === "thin") {
-      const { sizeSectors } = await this.#volume(found);
-      return `0 ${sizeSectors} thin ${await this.#send(found.paths.name, `thin_status ${name}`)}`;
+    const place = await this.#require(name);
+    if (place.kind === "volume") {
+      const { table, deviceId } = await this.#devices.volume(place);
+      const status = deviceId === undefined ? "" : await this.#devices.send(place, `thin_status ${place.file}`);
+      return formatSegments(volumeSegments(table, () => status));
     }
-    const status = await this.#send(name, "status");
-    return `0 ${tableOf(found.paths).split(" ")[1]} thin-pool ${status}`;
+    const status = await this.#devices.send(place, "status");
+    return `0 ${this.#tableOf(place).split(" ")[1]} thin-pool ${status}`;
   }
 
   async table(name: string): Promise<string> {
@@ -170,21 +137,21 @@ export class UserspaceDevices implements DeviceMapper {
   }
 
   async deps(name: string): Promise<string[]> {
-    const found = await this.#require(name);
-    if (found.kind === "thin") {
-      const { externalOrigin } = await this.#volume(found);
-      return [found.paths.name, ...(externalOrigin === undefined ? [] : [externalOrigin])];
+    const place = await this.#require(name);
+    if (place.kind === "volume") {
+      const { externalOrigin } = await this.#devices.volume(place);
+      return [this.#poolNameOf(place), ...(externalOrigin === undefined ? [] : [externalOrigin])];
     }
-    const { metadataDevice, dataDevice } = parsePoolTable(tableOf(found.paths));
+    const { metadataDevice, dataDevice } = parsePoolTable(this.#tableOf(place));
     return [metadataDevice, dataDevice];
   }
 
   async info(name: string): Promise<DeviceInfo | undefined> {
-    const found = await this.#find(name);
-    if (found === undefined) return undefined;
+    const place = await this.#find(name);
+    if (place === undefined) return undefined;
     try {
-      if (found.kind === "pool") return await this.#poolInfo(found.paths);
-      return await this.#thinInfo(found.paths, await this.#volume(found));
+      if (place.kind === "pool") return await this.#poolInfo(place);
+      return await this.#thinInfo(place, await this.#devices.volume(place));
     } catch (error) {
       if (errorCode(error) === "ENXIO") return undefined; // it went meanwhile
       throw error;
@@ -195,7 +162,7 @@ export class UserspaceDevices implements DeviceMapper {
     const devices: DeviceInfo[] = [];
     for (const pool of poolNames(this.runDir)) {
       try {
-        devices.push(...(await this.#listPool(pool)));
+        devices.push(...(await this.#listPool(poolPlace(pool))));
       } catch (error) {
         if (errorCode(error) !== "ENXIO") throw error; // it went meanwhile
       }
@@ -206,8 +173,8 @@ export class UserspaceDevices implements DeviceMapper {
   async waitForEvent(name: string, afterEventNumber: number, signal?: AbortSignal): Promise<number> {
     for (;;) {
       signal?.throwIfAborted();
-      const found = await this.#require(name);
-      const eventNumber = found.kind === "pool" ? (await this.#pool(found.paths)).eventNumber : noEvent;
+      const place = await this.#require(name);
+      const eventNumber = place.kind === "pool" ? (await this.#devices.pool(place)).eventNumber : noEvent;
       if (eventNumber !== afterEventNumber) return eventNumber;
       // Aborted, it ends early, and the next turn says so.
       await sleep(EVENT_POLL_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
@@ -215,37 +182,28 @@ export class UserspaceDevices implements DeviceMapper {
   }
 
   async thinDevices(pool: string): Promise<ThinDeviceDetails[]> {
-    return JSON.parse(await this.#send(pool, "devices")) as ThinDeviceDetails[];
+    return JSON.parse(await this.#ask(pool, "devices")) as ThinDeviceDetails[];
   }
 
   async usage(pool: string): Promise<PoolUsage> {
-    return JSON.parse(await this.#send(pool, "usage")) as PoolUsage;
+    return JSON.parse(await this.#ask(pool, "usage")) as PoolUsage;
   }
 
   async addedBlocks(pool: string, id: number, originId: number): Promise<number> {
-    return Number(await this.#send(pool, `added ${id} ${originId}`));
+    return Number(await this.#ask(pool, `added ${id} ${originId}`));
   }
 
   async changedBlocks(pool: string, id: number, originId: number | undefined, begin: number): Promise<ChangedBlocks> {
-    return JSON.parse(await this.#send(pool, `changed ${id} ${originId ?? "-"} ${begin}`)) as ChangedBlocks;
+    return JSON.parse(await this.#ask(pool, `changed ${id} ${originId ?? "-"} ${begin}`)) as ChangedBlocks;
   }
 
   async locate(pool: string, id: number, block: number): Promise<BlockLocation> {
-    const { dataBlock, time, owners } = JSON.parse(await this.#send(pool, `locate ${id} ${block}`)) as BlockLocation;
+    const { dataBlock, time, owners } = JSON.parse(await this.#ask(pool, `locate ${id} ${block}`)) as BlockLocation;
     return { dataBlock, time, owners };
   }
 
   async checkMetadata(pool: string): Promise<string[]> {
-    return JSON.parse(await this.#send(pool, "check")) as string[];
-  }
-
-  /** What is held already would never be written out. */
-  async #syncUnlessHeld(volume: Found): Promise<void> {
-    if ((await this.#volume(volume)).suspended || (await this.#pool(volume.paths)).suspended) return;
-    const loop = this.#loop(volume.paths.name, volume.name);
-    const device = loop.find();
-    if (device === undefined) return;
-    await syncDevice(device, loop.busy() ? "the device and its file system" : "the device");
+    return JSON.parse(await this.#ask(pool, "check")) as string[];
   }
 
   recover(): Promise<void> {
@@ -253,13 +211,12 @@ export class UserspaceDevices implements DeviceMapper {
     return Promise.resolve();
   }
 
-  async #listPool(pool: string): Promise<DeviceInfo[]> {
-    const volumes = JSON.parse(await this.#send(pool, "list")) as VolumeInfo[];
-    const paths = poolPaths(this.runDir, pool);
-    const devices = [await this.#poolInfo(paths, volumes)];
+  async #listPool(pool: Place): Promise<DeviceInfo[]> {
+    const volumes = await this.#devices.volumes(pool);
+    const devices = [await this.#poolInfo(pool, volumes)];
     for (const volume of volumes) {
       try {
-        devices.push(await this.#thinInfo(paths, volume));
+        devices.push(await this.#thinInfo(volumePlace(pool.host, volume.name), volume));
       } catch (error) {
         if (errorCode(error) !== "ENXIO") throw error; // it went meanwhile
       }
@@ -267,11 +224,11 @@ export class UserspaceDevices implements DeviceMapper {
     return devices;
   }
 
-  async #poolInfo(paths: PoolPaths, known?: VolumeInfo[]): Promise<DeviceInfo> {
-    const volumes = known ?? (JSON.parse(await this.#send(paths.name, "list")) as VolumeInfo[]);
-    const { suspended, deferredRemove, eventNumber } = await this.#pool(paths);
+  async #poolInfo(place: Place, known?: VolumeInfo[]): Promise<DeviceInfo> {
+    const volumes = known ?? (await this.#devices.volumes(place));
+    const { suspended, deferredRemove, eventNumber } = await this.#devices.pool(place);
     return {
-      name: paths.name,
+      name: this.#devices.nameOf(place),
       target: "thin-pool",
       blockDevice: undefined,
       major: undefined,
@@ -282,18 +239,20 @@ export class UserspaceDevices implements DeviceMapper {
       deferredRemove,
       eventNumber,
       uuid: undefined,
-      tableLine: tableOf(paths),
+      tableLine: this.#tableOf(place),
     };
   }
 
-  async #thinInfo(paths: PoolPaths, volume: VolumeInfo): Promise<DeviceInfo> {
-    const { name, suspended, deferredRemove, table: tableLine } = volume;
-    const loop = this.#loop(paths.name, name);
+  async #thinInfo(place: Place, volume: VolumeInfo): Promise<DeviceInfo> {
+    const { table, suspended, deferredRemove } = volume;
+    const loop = this.#devices.loop(place);
+    const pool = this.#poolNameOf(place);
+    const tableLine = formatSegments(volumeSegments(table, (segment) => thinParameters(pool, segment)));
     // A maker that was killed half-way leaves a volume without a block device.
-    const blockDevice = loop.find() ?? (deferredRemove ? undefined : await attached(loop, name));
+    const blockDevice = loop.find() ?? (deferredRemove ? undefined : await this.#devices.attached(place));
     const open = loop.busy();
     return {
-      name,
+      name: this.#devices.nameOf(place),
       target: "thin",
       blockDevice,
       ...(blockDevice === undefined ? { major: undefined, minor: undefined } : deviceNumbers(blockDevice)),
@@ -307,57 +266,44 @@ export class UserspaceDevices implements DeviceMapper {
     };
   }
 
-  async #pool(paths: PoolPaths): Promise<PoolInfo> {
-    return JSON.parse(await this.#send(paths.name, "pool_info")) as PoolInfo;
+  /** Mapped devices that are neither pools nor thin are not the graph's. */
+  async #find(name: string): Promise<Place | undefined> {
+    const place = await this.#devices.find(name);
+    return place?.kind === "mapped" ? undefined : place;
   }
 
-  async #volume(found: { paths: PoolPaths; name: string }): Promise<VolumeInfo> {
-    return JSON.parse(await this.#send(found.paths.name, `info ${found.name}`)) as VolumeInfo;
+  async #require(name: string): Promise<Place> {
+    const place = await this.#find(name);
+    if (place === undefined) throw unknownDevice(name);
+    return place;
   }
 
-  #loop(pool: string, name: string): VolumeLoop {
-    return new VolumeLoop(poolPaths(this.runDir, pool), name);
+  /** A pool, without asking whether it runs: a message finds out. */
+  async #requirePool(name: string): Promise<Place> {
+    const place = this.#devices.records.read(name)?.place ?? poolPlace(name);
+    if (place.kind !== "pool")
+      throw new DeviceMapperError("EINVAL", `Cannot send a message to '${name}': it is no pool`);
+    return Promise.resolve(place);
   }
 
-  /** Volumes of a pool that was opened again have lost their loop devices. */
-  async #attachAgain(pool: string): Promise<void> {
-    for (const { name } of JSON.parse(await this.#client.send(pool, "list")) as VolumeInfo[]) {
-      await this.#loop(pool, name).attach();
-    }
+  async #ask(pool: string, text: string): Promise<string> {
+    return this.#devices.send(await this.#requirePool(pool), text);
   }
 
-  async #find(name: string): Promise<Found | undefined> {
-    for (const pool of poolFolders(this.runDir)) {
-      const kind = pool === name ? "pool" : "thin";
-      if (kind === "thin" && !this.#loop(pool, name).announced) continue;
-      if (!(await translated(this.#client.ensure(pool)))) continue;
-      return { kind, paths: poolPaths(this.runDir, pool), name };
-    }
-    return undefined;
+  /** The processes of a thin device's pool. */
+  async #poolOf(pool: string, device: string): Promise<string> {
+    const place = await this.#requirePool(pool);
+    if (this.#devices.runs(place)) return place.host;
+    throw new DeviceMapperError("ENXIO", `Cannot create '${device}': its pool '${pool}' does not run`);
   }
 
-  async #require(name: string): Promise<Found> {
-    const found = await this.#find(name);
-    if (found === undefined) throw unknownDevice(name);
-    return found;
+  #poolNameOf({ host }: Place): string {
+    return this.#devices.nameOf(poolPlace(host));
   }
 
-  async #send(pool: string, text: string): Promise<string> {
-    return translated(this.#client.send(pool, text));
+  #tableOf(place: Place): string {
+    return readFileSync(pathsOf(this.runDir, place).table, "utf8");
   }
-}
-
-/** ENXIO when the volume has gone since it was seen. */
-async function attached(loop: VolumeLoop, name: string): Promise<string> {
-  try {
-    return await loop.attach();
-  } catch (error) {
-    throw errorCode(error) === "ENOENT" ? unknownDevice(name) : asDeviceMapperError(error);
-  }
-}
-
-function tableOf(paths: PoolPaths): string {
-  return readFileSync(paths.table, "utf8");
 }
 
 function deviceNumbers(blockDevice: string): { major: number; minor: number } {
@@ -366,19 +312,4 @@ function deviceNumbers(blockDevice: string): { major: number; minor: number } {
 
 function targetOf(table: string): string | undefined {
   return table.trim().split(/\s+/)[2];
-}
-
-async function translated<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw asDeviceMapperError(error);
-  }
-}
-
-function asDeviceMapperError(error: unknown): unknown {
-  if (error instanceof DeviceMapperError || !(error instanceof Error)) return error;
-  if (error instanceof ControlError) return new DeviceMapperError(error.code, error.message, { done: error.done });
-  const code = errorCode(error);
-  return code === undefined ? error : new DeviceMapperError(code, error.message);
 }

@@ -1,6 +1,8 @@
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type DeviceNote, forgetNote, readNote, removeNotedLink, writeNote } from "../../block-device/device-note.ts";
+import { POOL_FILE } from "../../block-device/exported-files.ts";
 import type { PoolPaths } from "../../block-device/pool-paths.ts";
 import { lockFile } from "../../linux/flock.ts";
 import {
@@ -11,44 +13,49 @@ import {
   loopInfo,
   type LoopOptions,
   loopsOf,
+  refreshLoopSize,
   setLoopAutoclear,
 } from "../../linux/loop.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
+import { makeLink } from "./device-link.ts";
 
 /** Tries, and the time between, for those who open a device only to look at it. */
 const SETTLE_TRIES = 100;
 const SETTLE_MS = 5;
 
-/** The loop device of a volume: the block device that others see. */
+/** The loop device on a file of a pool's mount, a volume or the pool itself: the block device that others see; and the link to it. */
 export class VolumeLoop {
   readonly #file: string;
-  readonly #record: string;
+  readonly #note: string;
+  readonly #runDir: string;
+  readonly #readOnly: boolean;
 
-  constructor(paths: PoolPaths, name: string) {
+  /**
+   * @param name the file's, which is the device's unless that was renamed
+   * @param runDir links that lead to files below it may be replaced
+   */
+  constructor(paths: PoolPaths, name: string, runDir: string) {
     this.#file = join(paths.mount, name);
-    this.#record = join(paths.devices, name);
+    this.#note = join(paths.devices, name);
+    this.#runDir = runDir;
+    this.#readOnly = name === POOL_FILE;
   }
 
   /** The device, such as "/dev/loop3", or undefined. One small file and one of sysfs are read. */
   find(): string | undefined {
-    let device;
-    try {
-      device = readFileSync(this.#record, "utf8");
-    } catch {
-      return loopsOf(this.#file)[0];
-    }
-    return loopBackingFile(device) === this.#file ? device : loopsOf(this.#file)[0];
+    const device = this.note?.device;
+    return device !== undefined && loopBackingFile(device) === this.#file ? device : loopsOf(this.#file)[0];
   }
 
   /**
-   * Leaves a mark that the volume is being made, so that it is found whatever becomes of its maker.
+   * Leaves a note that the volume is being made, so that it is found whatever becomes of its maker.
    *
    * @returns "again" when there was one: an earlier maker may have attached a device
    */
   announce(): "new" | "again" {
     try {
-      closeSync(openSync(this.#record, "wx", 0o600));
+      closeSync(openSync(this.#note, "wx", 0o600));
       return "new";
     } catch (error) {
       if (errorCode(error) !== "EEXIST") throw error;
@@ -58,44 +65,83 @@ export class VolumeLoop {
 
   /** Whether there is, or may be, such a volume. */
   get announced(): boolean {
-    return existsSync(this.#record);
+    return existsSync(this.#note);
   }
 
-  /** Removes what `announce` left. */
+  /** What is noted of it; undefined unless it was announced. */
+  get note(): DeviceNote | undefined {
+    return readNote(this.#note);
+  }
+
+  /** Removes the note, and the link that it tells of. */
   forget(): void {
-    rmSync(this.#record, { force: true });
+    forgetNote(this.#note);
   }
 
-  /** The device, attached with direct I/O unless it was; one of several callers does it. "new" spares the search for it. */
-  async attach(
-    mark: "new" | "again" = "again",
-    options: Pick<LoopOptions, "readOnly" | "blockSizeBytes"> = {},
-  ): Promise<string> {
-    const lock = await lockFile(this.#record);
+  /** Notes a name, or a link to the device, which is made, and replaces the one that was noted before. */
+  async rename(names: Pick<DeviceNote, "name" | "link">): Promise<void> {
+    const lock = await lockFile(this.#note);
     try {
-      return (mark === "new" && this.#unattached() ? undefined : this.find()) ?? this.#attach(options);
+      const before = this.note ?? {};
+      const after = { ...before, ...names };
+      writeNote(this.#note, after);
+      if (after.device === undefined) return;
+      if (after.link !== undefined) makeLink(after.link, after.device, this.#runDir);
+      if (before.link !== after.link) removeNotedLink(before);
     } finally {
       lock.release();
     }
   }
 
-  #unattached(): boolean {
-    return readFileSync(this.#record, "utf8") === "";
+  /** The device, attached with direct I/O unless it was; one of several callers does it. "new" spares the search for it. */
+  async attach(mark: "new" | "again" = "again", options: Pick<LoopOptions, "blockSizeBytes"> = {}): Promise<string> {
+    const lock = await lockFile(this.#note);
+    try {
+      const note = this.note ?? {};
+      const device = mark === "new" && note.device === undefined ? undefined : this.find();
+      if (device !== undefined && device === note.device) return device;
+      const attached = device ?? this.#attach(options);
+      writeNote(this.#note, { ...note, device: attached });
+      if (note.link !== undefined) this.#linkIfFree(note.link, attached);
+      return attached;
+    } finally {
+      lock.release();
+    }
   }
 
   #attach(options: LoopOptions): string {
-    const device = attachLoop(this.#file, { ...options, directIo: true });
+    const device = attachLoop(this.#file, { ...options, directIo: true, readOnly: this.#readOnly });
     if (loopInfo(device)?.directIo !== true) {
       detachLoop(device);
       throw new DeviceMapperError("EOPNOTSUPP", `Cannot attach '${this.#file}': ${device} does no direct I/O on it`);
     }
-    writeFileSync(this.#record, device);
     tune(device);
     return device;
   }
 
-  /** Detaches. EBUSY, and attached as before, when someone uses it. */
+  /** The device matters more than its link: whoever wants that is told when it is asked for. */
+  #linkIfFree(link: string, device: string): void {
+    try {
+      makeLink(link, device, this.#runDir);
+    } catch (error) {
+      if (!(error instanceof DeviceMapperError)) throw error;
+    }
+  }
+
+  /** Detaches, and removes the link. EBUSY, and all is as before, when someone uses it. */
   async detach(name: string): Promise<void> {
+    const { link } = this.note ?? {};
+    // First, so that it never leads to another's device.
+    if (link !== undefined) removeNotedLink(this.note ?? {});
+    try {
+      await this.#detach(name);
+    } catch (error) {
+      if (link !== undefined) await this.rename({ link });
+      throw error;
+    }
+  }
+
+  async #detach(name: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       const device = this.find();
       if (device === undefined) break;
@@ -108,6 +154,13 @@ export class VolumeLoop {
       }
       await sleep(SETTLE_MS);
     }
+  }
+
+  /** Brings the device up to date with its file's size. */
+  refreshSize(): void {
+    statSync(this.#file); // the kernel caches the size; asking for it brings it up to date
+    const device = this.find();
+    if (device !== undefined) refreshLoopSize(device);
   }
 
   /** Lets the kernel detach it when its last user closes it. */
