@@ -73,6 +73,21 @@ export const commandGroups: Record<string, CommandEntry[]> = {
       summary: "write a container's files as a tar",
       load: () => import("./commands/export.ts"),
     },
+    {
+      signature: "snapshot <container> <name>",
+      summary: "keep a container as it is now",
+      load: () => import("./commands/snapshot.ts"),
+    },
+    {
+      signature: "send [container]",
+      summary: "write a container's device, or what changed in it, as a stream",
+      load: () => import("./commands/send.ts"),
+    },
+    {
+      signature: "receive [name]",
+      summary: "make a container of such a stream",
+      load: () => import("./commands/receive.ts"),
+    },
     { signature: "rm <container...>", summary: "remove containers", load: () => import("./commands/rm.ts") },
   ],
   "Block devices:": [

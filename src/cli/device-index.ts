@@ -5,8 +5,8 @@ import type { DeviceRecord, TreeNode } from "../index.ts";
 
 /** One thin device with all that is known of it: its place among images and containers, and its state in the pool. */
 export interface ListedDevice {
-  /** "docker": a layer or container of a dockerd that Mica serves. "device": one that nobody of these stands on, made through the library. */
-  kind: "base" | "layer" | "container" | "snapshot" | "docker" | "device";
+  /** "docker": a layer or container of a dockerd that Mica serves. "receiving": a device of which a part was received. "device": one that nobody of these stands on, made through the library. */
+  kind: "base" | "layer" | "container" | "snapshot" | "docker" | "receiving" | "device";
   /** A container's name, the images whose top layer it is, or the key that containerd knows its snapshot by. */
   names: string[];
   /** Container ID, a layer's chain ID, or the graph's name for the device. */
@@ -37,8 +37,12 @@ export async function listDevices(graph: GraphAccess): Promise<ListedDevice[]> {
   ]);
   const nodes = new Map(flatten(tree).map((node) => [node.device, node]));
   const used = new Map(usage.map((entry) => [entry.id, entry]));
-  const others = new Map([...(await dockersIn(graph.root)), ...(await snapshotsIn(graph.root))]);
-  const order = ["base", "layer", "container", "snapshot", "docker", "device"];
+  const others = new Map([
+    ...(await dockersIn(graph.root)),
+    ...(await snapshotsIn(graph.root)),
+    ...(await receivesIn(graph.root)),
+  ]);
+  const order = ["base", "layer", "container", "snapshot", "docker", "receiving", "device"];
   return records
     .map((record) => listed(record, nodes.get(record.id) ?? others.get(record.id), used.get(record.id)))
     .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || a.deviceId - b.deviceId);
@@ -57,6 +61,14 @@ async function dockersIn(root: string): Promise<Map<string, Known>> {
   if (!existsSync(join(root, "docker-plugin"))) return new Map();
   const { knownDockerLayers } = await import("../docker-plugin/known-layers.ts");
   return new Map([...knownDockerLayers(root)].map((id) => [id, { kind: "docker", id, names: [] }]));
+}
+
+/** Devices of receives that are not complete, which are no containers yet. */
+async function receivesIn(root: string): Promise<Map<string, Known>> {
+  if (!existsSync(join(root, "transfer"))) return new Map();
+  const { pendingReceives } = await import("../transfer/interrupted-receive.ts");
+  const known = pendingReceives(root);
+  return new Map(known.map(({ device, name }) => [device, { kind: "receiving", id: device, names: [name] }]));
 }
 
 function listed(

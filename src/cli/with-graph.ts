@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { GraphAccess } from "../api/graph-access.ts";
-import type { GraphOptions } from "../index.ts";
+import type { Graph, GraphOptions } from "../index.ts";
+import { readDaemonFile } from "../service/daemon-file.ts";
 import { reachDaemon } from "./reach-daemon.ts";
 import { missingDevice, missingRight } from "./requirements.ts";
 import { settingsOf } from "./settings.ts";
@@ -30,7 +31,27 @@ export async function withGraph(
   }
 }
 
-async function openHere(options: GraphOptions, whenAbsent: WhenAbsent): Promise<GraphAccess> {
+/**
+ * As `withGraph`, but that this process opens the graph itself, also beside a daemon: for what needs the devices' blocks, which need not go through
+ * another process.
+ */
+export async function withOwnGraph(
+  command: Command,
+  whenAbsent: WhenAbsent,
+  work: (graph: Graph, settings: Settings) => Promise<void>,
+): Promise<void> {
+  const settings = settingsOf(command);
+  const options = await graphOptions(settings);
+  const deviceMapper = options.deviceMapper ?? readDaemonFile(options.root)?.deviceMapper;
+  const graph = await openHere({ ...options, deviceMapper }, whenAbsent);
+  try {
+    await work(graph, settings);
+  } finally {
+    await graph.close();
+  }
+}
+
+async function openHere(options: GraphOptions, whenAbsent: WhenAbsent): Promise<Graph> {
   const { graphExists, openGraph } = await import("../index.ts");
   if (whenAbsent === "refuse" && !graphExists(options.root)) {
     throw failure(

@@ -44,7 +44,7 @@ async function copy(reader: StreamReader, writer: DeviceWriter, options: FillOpt
   const totalBytes = (reader.header.start === undefined ? 0 : done(position)) + reader.header.changedBytes;
   const keep = async (): Promise<void> => {
     await writer.sync();
-    reached?.(position);
+    if (position.records > 0) reached?.(position);
   };
   let [kept, keptAt] = [done(position), Date.now()];
   try {

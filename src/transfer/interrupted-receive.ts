@@ -98,8 +98,7 @@ async function remove({ devices }: TransferContext, receives: PendingReceives, r
 
 function describe({ header, name, device, began, position }: ReceiveRecord): PendingReceive {
   const { to, from, sizeBytes } = header;
-  const base = from === undefined ? {} : { from: from.snapshot };
-  const resume = position && formatResumeToken({ to, ...base, position });
+  const resume = position && formatResumeToken({ to, from: from?.snapshot, position });
   const offsetBytes = position?.offsetBytes ?? 0;
   return { snapshot: to, name, from: from?.snapshot, sizeBytes, offsetBytes, began, device, resume };
 }

@@ -19,6 +19,7 @@ const empty = Buffer.alloc(0);
 export class StreamWriter {
   readonly #output: Writable;
   #failure: Error | undefined;
+  #finished = false;
   #tellFailure: (failure: Error) => void = () => undefined;
   #position: StreamPosition;
   /** Bytes written. */
@@ -49,7 +50,7 @@ export class StreamWriter {
     };
     output.once("error", fail);
     output.once("close", () => {
-      if (!output.writableFinished) fail(new Error("Cannot send: the output was closed"));
+      if (!this.#finished) fail(new Error("Cannot send: the output was closed"));
     });
   }
 
@@ -76,7 +77,14 @@ export class StreamWriter {
   async end(): Promise<void> {
     const payload = Buffer.from(JSON.stringify(totalsOf(this.#position)));
     await this.#write(packFrameHeader(plainFrame(FrameKind.end, payload), payload), payload);
-    await this.#orFailure(new Promise<void>((resolve) => this.#output.end(resolve)));
+    const finished = new Promise<void>((resolve, reject) => {
+      this.#output.end((error?: Error | null) => {
+        this.#finished = error == null;
+        if (error == null) resolve();
+        else reject(error);
+      });
+    });
+    await this.#orFailure(finished);
   }
 
   async #write(...parts: Uint8Array[]): Promise<void> {
