@@ -1,7 +1,8 @@
 // For tests: a pool in a temporary folder, and certainty that nothing of it stays.
 import { existsSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { mappedRunDir } from "../../block-device/mapped/mapped-process.ts";
 import { poolPaths } from "../../block-device/pool-paths.ts";
 import { readPoolState } from "../../block-device/pool-state.ts";
 import { isAlive, type ProcessIdentity } from "../../block-device/process-identity.ts";
@@ -70,9 +71,10 @@ export class TestPool extends DeviceMapperSetup {
     ];
   }
 
+  /** Mapped devices too, by their paths in the run folder. */
   #pools(): string[] {
-    if (!existsSync(this.runDir)) return [];
-    return readdirSync(this.runDir).filter((name) => !name.endsWith(".lock"));
+    const mapped = relative(this.runDir, mappedRunDir(this.runDir));
+    return [...foldersIn(this.runDir), ...foldersIn(join(this.runDir, mapped)).map((name) => join(mapped, name))];
   }
 
   /** Ends everything by force, however the test went. */
@@ -97,4 +99,9 @@ export class TestPool extends DeviceMapperSetup {
       rmSync(join(poolPaths(this.runDir, pool).journal, ".."), { recursive: true, force: true });
     await this.removeFolder();
   }
+}
+
+function foldersIn(path: string): string[] {
+  if (!existsSync(path)) return [];
+  return readdirSync(path).filter((name) => !name.endsWith(".lock") && !name.startsWith("."));
 }
