@@ -16,7 +16,7 @@ export function metadataSpaceTests(makeSetup: () => DeviceMapperSetup): void {
     const eventNumber = async (name: string): Promise<number> => (await mapper.info(name))!.eventNumber;
 
     test("too small for an empty pool: refused", async () => {
-      for (const kibibytes of [4, 16, 32]) {
+      for (const kibibytes of [4, 32]) {
         const metadataMebibytes = kibibytes / 1024;
         await assert.rejects(setup.createShaped(`tiny-${kibibytes}`, { sectors: 131072, metadataMebibytes }), {
           name: "DeviceMapperError",
@@ -34,7 +34,7 @@ export function metadataSpaceTests(makeSetup: () => DeviceMapperSetup): void {
 
     test("full: the pool turns read-only, and goes on when it has grown", async () => {
       const shape = { sectors: 131072, metadataMebibytes: 1 };
-      await setup.createShaped("full", shape);
+      const metadataDevice = (await setup.createShaped("full", shape)).split(" ")[3];
       const device = await setup.thin("full", 0, 16);
       writeAt(device, 0, Buffer.alloc(BLOCK, 1));
       const before = await eventNumber("full");
@@ -62,7 +62,7 @@ export function metadataSpaceTests(makeSetup: () => DeviceMapperSetup): void {
       writeAt(device, 8 * BLOCK, Buffer.alloc(4096, 2));
       assert.deepEqual(await mapper.checkMetadata("full"), []);
       await setup.removeAll("full", "full-0");
-      const checked = await runProgram("thin_check", `${setup.folder}/full.metadata`);
+      const checked = await runProgram("thin_check", metadataDevice);
       assert.equal(checked.status, 0, checked.output);
     });
 

@@ -22,10 +22,10 @@ export function readOnlyTests(makeSetup: () => DeviceMapperSetup): void {
   describe("pools that are read-only", () => {
     const setup = makeSetup();
     const { mapper } = setup;
-    const metadataFile = join(setup.folder, "pool.metadata");
+    let metadataDevice: string;
     /** Device 1 has four blocks, of which two are shared with its snapshot 2. */
     before(async () => {
-      await setup.createShaped("pool", shape);
+      metadataDevice = (await setup.createShaped("pool", shape)).split(" ")[3];
       const device = await setup.thin("pool", 1, 16, "volume");
       writeAt(device, 0, Buffer.alloc(2 * BLOCK, 1));
       await mapper.suspend("volume");
@@ -79,7 +79,7 @@ export function readOnlyTests(makeSetup: () => DeviceMapperSetup): void {
 
     test("on a metadata device that cannot be written", async () => {
       const line = setup.shapedTable("pool", { ...shape, features: "1 read_only" });
-      const metadata = attachLoop(metadataFile, { readOnly: true });
+      const metadata = attachLoop(join(setup.folder, "pool.metadata"), { readOnly: true });
       try {
         await mapper.create("pool", line.split(" ").with(3, metadata).join(" "));
         assert.match(await mapper.status("pool"), / 4\/1024 - ro /);
@@ -99,7 +99,7 @@ export function readOnlyTests(makeSetup: () => DeviceMapperSetup): void {
     });
 
     test("until they are checked, where their metadata say so", async () => {
-      const metadata = ThinMetadata.open(metadataFile);
+      const metadata = ThinMetadata.open(metadataDevice);
       metadata.setNeedsCheck();
       metadata.close();
       await setup.createShaped("pool", shape);
@@ -109,7 +109,7 @@ export function readOnlyTests(makeSetup: () => DeviceMapperSetup): void {
       );
       await assertServesWhatItHas();
       await mapper.remove("pool");
-      const checked = await runProgram("thin_check", "--clear-needs-check-flag", metadataFile);
+      const checked = await runProgram("thin_check", "--clear-needs-check-flag", metadataDevice);
       assert.equal(checked.status, 0, checked.output);
       await setup.createShaped("pool", shape);
       assert.match(await mapper.status("pool"), / 4\/1024 - rw discard_passdown queue_if_no_space - \d+$/);
