@@ -6,6 +6,7 @@ import { measureBlockDevices } from "./block-devices.ts";
 import { measureContainerd, snapshotters } from "./containerd/measure.ts";
 import { drivers } from "./docker/contenders.ts";
 import { measureDocker } from "./docker/measure.ts";
+import { batchMessages, measureDmsetup } from "./dmsetup.ts";
 import { measureThinTools, runsAtScale } from "./thin-tools.ts";
 import { measureGraph } from "./graph.ts";
 import { measureImports } from "./import.ts";
@@ -24,7 +25,17 @@ import { userModeLinuxRelease } from "../test/kernel/user-mode-linux.ts";
 import type { Stack } from "./stack.ts";
 
 type Section =
-  "devices" | "nbd" | "graph" | "import" | "registry" | "process" | "docker" | "containerd" | "kernel" | "thin-tools";
+  | "devices"
+  | "nbd"
+  | "graph"
+  | "import"
+  | "registry"
+  | "process"
+  | "docker"
+  | "containerd"
+  | "kernel"
+  | "thin-tools"
+  | "dmsetup";
 const SECTIONS: readonly Section[] = [
   "devices",
   "nbd",
@@ -36,6 +47,7 @@ const SECTIONS: readonly Section[] = [
   "containerd",
   "kernel",
   "thin-tools",
+  "dmsetup",
 ];
 
 const wanted = process.argv.slice(2);
@@ -60,6 +72,7 @@ try {
       containerd,
       kernel,
       "thin-tools": thinTools,
+      dmsetup,
     }[section]();
 } finally {
   rmSync(dir, { recursive: true, force: true });
@@ -223,6 +236,32 @@ function thinTools(): void {
       ]);
     }
   }
+}
+
+async function dmsetup(): Promise<void> {
+  const figures = await measureDmsetup(dir);
+  heading("mica dmsetup on a pool in user space (medians)");
+  line(["what", "time", "ratio"]);
+  line(["---", "---:", "---:"]);
+  const { node, batchInProcess } = figures;
+  const row = (what: string, milliseconds: number, base: number, of: string): void =>
+    line([what, `${milliseconds.toFixed(1)} ms`, `${ratio(milliseconds / base)} of ${of}`]);
+  line(["`node -e 0`", `${node.toFixed(1)} ms`, ""]);
+  row("`mica dmsetup message POOL 0 'create_snap …'`", figures.message, node, "node");
+  row("`mica dmsetup status POOL`", figures.status, node, "node");
+  line([
+    `${batchMessages} \`create_snap\` and a commit by the engine's own code`,
+    `${batchInProcess.toFixed(1)} ms`,
+    "",
+  ]);
+  row("… in one go through the library", figures.batchByLibrary, batchInProcess, "that");
+  row(
+    "… in one go by `mica dmsetup message --batch`, less node's start",
+    figures.batchByCommand - node,
+    batchInProcess,
+    "that",
+  );
+  row("… one by one through the library, each on the disk", figures.oneByOne, batchInProcess, "that");
 }
 
 function heading(text: string): void {
