@@ -20,7 +20,10 @@ First steps (as root):
 Exit status: 0 done, 1 failed, 2 wrong usage.`;
 
 /** They have their own way with arguments, so they are no commands among the others. */
-const thinToolsHelp = `
+const otherProgramsHelp = `
+The device mapper's devices, step by step (see \`mica dmsetup --help\`):
+  dmsetup
+
 The tools of thin-provisioning-tools (see \`mica thin_check --help\`):
   ${Object.keys(thinTools)
     .join(" ")
@@ -41,7 +44,7 @@ export function buildProgram(): DocumentedCommand {
     .helpOption("-h, --help", "explain mica, or a command")
     .addHelpCommand(new Command("help").argument("[command...]").summary("explain a command").helpGroup("The graph:"))
     .version(packageVersion(), "-V, --version", "print the version")
-    .addHelpText("after", `${thinToolsHelp}\n${firstSteps}`);
+    .addHelpText("after", `${otherProgramsHelp}\n${firstSteps}`);
   for (const option of globalOptions()) program.addOption(option);
   program.hook("preAction", applyConfiguration);
 

@@ -41,9 +41,10 @@ function runsInUserSpace({ line, operands, deviceDir }: Session): boolean {
   return userspaceHas(name) || isLoop(join(deviceDir, "mapper", name));
 }
 
-/** Devices in user space have a folder of their own while they are there. */
+/** It was made step by step, or it is a pool. */
 function userspaceHas(name: string): boolean {
-  return name !== "." && name !== ".." && existsSync(join(defaultRunDir(), name));
+  const runDir = defaultRunDir();
+  return !name.startsWith(".") && [join(runDir, ".devices", name), join(runDir, name)].some((path) => existsSync(path));
 }
 
 /** Their nodes lead to loop devices; the kernel's are no links, or lead to dm-0. */

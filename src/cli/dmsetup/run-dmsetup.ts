@@ -21,7 +21,7 @@ export async function runDmsetup(words: readonly string[]): Promise<number> {
     return exitStatus.success;
   } catch (error) {
     if (errorCode(error) === "EPIPE") return exitStatus.brokenPipe;
-    if (error instanceof WrongUsage) printError(`${error.message}\n${await usage()}`);
+    if (error instanceof WrongUsage) printError(`${error.message === "" ? "" : `${error.message}\n`}${await usage()}`);
     else reportFailure(error, session);
     return exitStatus.failure;
   }

@@ -8,7 +8,7 @@ import { asSentence } from "./sentence.ts";
 
 /** mica(1). @param tools names of the programs with pages of their own in section 8 */
 export function overviewPage(program: DocumentedCommand, tools: readonly string[]): string {
-  const { summary, description, deviceMappers, environment, files, examples, thinTools, storageOptions } = overview;
+  const { summary, description, deviceMappers, environment, files, examples, dmsetup, thinTools, storageOptions } = overview;
   const toolPages = tools.map((tool) => `${tool}(8)`);
   const lines = [
     ...head("mica", 1, summary, "src/cli"),
@@ -20,6 +20,7 @@ export function overviewPage(program: DocumentedCommand, tools: readonly string[
     ),
     ...entry(bold("-h, --help"), prose("Explain mica or, after a command, that command.")),
     ...section("COMMANDS", commands(program)),
+    ...[".SS dmsetup", prose(dmsetup), ".PP", ...references(["mica-dmsetup(8)"])],
     ...[".SS The thin tools", prose(thinTools), ".PP", ...references(toolPages)],
     ...section("STORAGE OPTIONS", [prose(storageOptions), ...storage()]),
     ...section("DEVICE MAPPERS", paragraphs(deviceMappers)),
@@ -27,7 +28,7 @@ export function overviewPage(program: DocumentedCommand, tools: readonly string[
     ...section("ENVIRONMENT", list(environment)),
     ...section("FILES", list(files)),
     ...section("EXAMPLES", exampleLines(examples)),
-    ...section("SEE ALSO", references(["mica-config(5)", ...toolPages, "losetup(8)", "skopeo(1)"])),
+    ...section("SEE ALSO", references(["mica-config(5)", "mica-dmsetup(8)", ...toolPages, "losetup(8)", "skopeo(1)"])),
   ];
   return `${lines.join("\n")}\n`;
 }

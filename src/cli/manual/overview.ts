@@ -14,6 +14,8 @@ export const overview = {
   ],
   storageOptions:
     "Given with `--storage-opt`, several times if need be. Those given when a graph is made stay with it. Sizes are binary multiples: `10G` is 10 × 2^30 bytes.",
+  dmsetup:
+    "`mica dmsetup` is the dmsetup of LVM2, on the kernel's device mapper or on the one in user space: devices of the graph, and any others, step by step. A symbolic link `dmsetup` to `mica` is it too.",
   thinTools:
     "The tools of that name of thin-provisioning-tools, over the metadata of any thin pool. Their arguments are the originals'. A symbolic link of a tool's name to `mica` is that tool.",
   environment: {

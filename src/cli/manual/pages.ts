@@ -1,4 +1,5 @@
 import type { DocumentedCommand } from "../documented-command.ts";
+import { dmsetupManual } from "../dmsetup/dmsetup-manual.ts";
 import { buildProgram } from "../program.ts";
 import { thinTools } from "../thin/thin-tools.ts";
 import { toolManual } from "../thin/tool-manual.ts";
@@ -14,6 +15,7 @@ export async function manualPages(): Promise<Map<string, string>> {
   const pages = new Map([
     ["mica.1", overviewPage(program, tools)],
     ["mica-config.5", configPage()],
+    ["mica-dmsetup.8", dmsetupManual()],
   ]);
   for (const command of commands) pages.set(`${pageName(command)}.1`, commandPage(command));
   for (const name of tools) pages.set(`${name}.8`, toolManual((await thinTools[name]()).tool, tools));
