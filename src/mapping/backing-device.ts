@@ -10,7 +10,8 @@ import { negativeErrno } from "../thin/negative-errno.ts";
 /** What direct I/O asks of memory: no driver's limit is higher (Linux, dma_alignment). */
 const memoryAlignmentBytes = 512;
 const bounceBytes = 1 << 20;
-const zeroes = alignedBuffer(bounceBytes, 4096).fill(0);
+/** For parts of blocks, of which none is larger than 64 KiB. */
+const zeroes = Buffer.alloc(2 * 65536);
 /** For what is not aligned; made when it is first needed. */
 let bounce: Buffer | undefined;
 

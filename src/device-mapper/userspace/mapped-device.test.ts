@@ -29,7 +29,11 @@ function passed({ status, output }: { status: number | null; output: string }): 
 
 /** How many flushes a block device has had (Documentation/block/stat.rst). */
 function flushesOf(device: string): number {
-  return Number(readFileSync(`/sys/block/${basename(device)}/stat`, "latin1").trim().split(/\s+/)[15]);
+  return Number(
+    readFileSync(`/sys/block/${basename(device)}/stat`, "latin1")
+      .trim()
+      .split(/\s+/)[15],
+  );
 }
 
 describe("devices of linear, striped, zero and error segments", { skip: cannotRun }, () => {
