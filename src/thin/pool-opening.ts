@@ -1,4 +1,7 @@
+import { deviceSizeBytes } from "../linux/block-device.ts";
 import { bootId } from "../linux/boot-id.ts";
+import { blockBytes } from "../persistent-data/block.ts";
+import { mostMetadataBlocks } from "../persistent-data/metadata-limit.ts";
 import type { DataDevice } from "./data-device.ts";
 import { ThinError } from "./errors.ts";
 import { FileDataDevice } from "./file-data-device.ts";
@@ -33,13 +36,13 @@ export interface PoolOptions {
 
 /** Opens or formats what a pool is made of; its mode follows from the table and the needs_check flag. */
 export function openPoolCore(options: PoolOptions): PoolCore {
-  const { table, metadataPath, dataPath, devices } = options;
+  const { table, metadataPath, dataPath, devices, log = () => undefined } = options;
   requireBlockSize(table.blockSizeSectors);
   const data = devices?.data ?? new FileDataDevice(dataPath, "read-write");
   let metadata: ThinMetadata | undefined;
   try {
     requireDataDevice(data, table);
-    metadata = devices?.openMetadata?.(metadataPath) ?? openMetadata(metadataPath, table);
+    metadata = devices?.openMetadata?.(metadataPath) ?? openMetadata(metadataPath, table, log);
     requireSameGeometry(metadata, table);
   } catch (error) {
     metadata?.close();
@@ -55,13 +58,17 @@ export function openPoolCore(options: PoolOptions): PoolCore {
     session: new PoolSession(),
     table,
     now: options.now ?? (() => performance.now()),
-    log: options.log ?? (() => undefined),
+    log,
   });
   if (metadata.needsCheck) core.mode = poolMode.readOnly;
   return core;
 }
 
-function openMetadata(path: string, table: ThinPoolTable): ThinMetadata {
+function openMetadata(path: string, table: ThinPoolTable, log: PoolLog): ThinMetadata {
+  const usableBytes = mostMetadataBlocks * blockBytes;
+  if (deviceSizeBytes(path) > usableBytes) {
+    log("warn", `The metadata device ${path} is larger than the ${usableBytes} bytes that can be used`);
+  }
   const empty = ThinMetadata.isEmpty(path);
   if (table.readOnly && empty) {
     throw new ThinError(
