@@ -7,5 +7,6 @@ test("the kernel's device mapper, in the kernel", { skip: missingForUserModeLinu
     files: ["compliance", "kernel-device-mapper", "udev"].map((name) => `src/device-mapper/kernel/${name}.test.ts`),
     programs: { "src/device-mapper/kernel/testing/die-reading.ts": "die-reading" },
     modules: thinPoolModules,
+    timeoutMs: 240_000,
   }),
 );

@@ -64,7 +64,7 @@ export function limitTests(makeSetup: () => DeviceMapperSetup): void {
 
     test("thin devices of any number of sectors end where they end", async () => {
       await setup.createShaped("odd", { sectors: 131072 });
-      for (const sectors of [1, 7, 9, 127, 129, 128 * 5 + 3, 12345]) {
+      for (const sectors of [1, 127, 129, 128 * 5 + 3, 12345]) {
         await mapper.message("odd", "create_thin 1");
         await mapper.create("volume", `0 ${sectors} thin odd 1`);
         const device = await setup.blockDevice("volume");
