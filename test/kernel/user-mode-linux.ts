@@ -1,9 +1,11 @@
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { lockFileSync, type FileLock } from "../../src/linux/flock.ts";
 import { packageFile } from "../../src/linux/package-root.ts";
+import { errorCode } from "../../src/linux/system-error.ts";
 
 const run = promisify(execFile);
 const MODULES_ROOT = "/usr/lib/uml/modules";
@@ -50,6 +52,7 @@ export function userModeLinuxName(): string {
  */
 export async function runInUserModeLinux(script: string, options: UserModeLinuxOptions): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "mica-uml-"));
+  const processor = takeProcessor();
   try {
     const shim = join(folder, "xstate.so");
     execFileSync("cc", ["-shared", "-fPIC", "-O2", "-o", shim, packageFile("test/kernel/uml-xstate.c"), "-ldl"]);
@@ -61,6 +64,7 @@ export async function runInUserModeLinux(script: string, options: UserModeLinuxO
       "timeout",
       [
         ["-k", "5", String((options.timeoutMs ?? 120_000) / 1000)],
+        ["taskset", "--cpu-list", String(processor.number)],
         ["linux.uml", `mem=${options.mebibytes ?? 1024}M`, "root=/dev/root", "rootfstype=hostfs", "hostfs=/"],
         ["ro", "quiet", `init=${init}`, "con=null", "con0=fd:0,fd:1"],
       ].flat(),
@@ -70,8 +74,36 @@ export async function runInUserModeLinux(script: string, options: UserModeLinuxO
     if (output?.[2] !== "0") throw new Error(`The script failed in User-mode Linux:\n${stdout}`);
     return output[1].replaceAll("\r", "");
   } finally {
+    processor.release();
     rmSync(folder, { recursive: true });
   }
+}
+
+/**
+ * One of the processors that this process may use, if possible one that no other User-mode Linux is on. It uses one at a time, the kernel's process
+ * and that of its programs by turns at each system call: on two processors each turn wakes the other one, and starting a program takes three times
+ * as long.
+ */
+function takeProcessor(): { number: number } & FileLock {
+  const numbers = allowedProcessors();
+  mkdirSync(packageFile(".cache"), { recursive: true });
+  for (const number of numbers) {
+    try {
+      return { number, ...lockFileSync(packageFile(`.cache/user-mode-linux-on-${number}`)) };
+    } catch (error) {
+      if (errorCode(error) !== "EAGAIN") throw error;
+    }
+  }
+  return { number: numbers[Math.trunc(Math.random() * numbers.length)], release: () => undefined };
+}
+
+/** By proc(5), where they stand as "0-3,8". */
+function allowedProcessors(): number[] {
+  const [, list] = /^Cpus_allowed_list:\s+(\S+)$/m.exec(readFileSync("/proc/self/status", "latin1"))!;
+  return list.split(",").flatMap((range) => {
+    const [first, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
 }
 
 function initScript(folder: string, script: string, options: UserModeLinuxOptions): string {
