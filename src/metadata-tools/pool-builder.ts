@@ -2,6 +2,7 @@ import { BlockCache } from "../persistent-data/block-cache.ts";
 import type { BlockFile } from "../persistent-data/block-file.ts";
 import { blockBytes } from "../persistent-data/block.ts";
 import { BTreeBuilder } from "../persistent-data/btree-builder.ts";
+import { entriesPerPage } from "../persistent-data/count-page.ts";
 import { mostMetadataBlocks } from "../persistent-data/metadata-limit.ts";
 import { highWord, largestTime, lowWord, mappedBlock } from "../thin/block-time.ts";
 import type { DeviceDetails } from "../thin/device-record.ts";
@@ -51,9 +52,12 @@ export class PoolBuilder implements PoolSink {
   /** @throws ThinError EINVAL when the device is too small */
   beginPool(pool: PoolDescription): void {
     if (this.#superblock !== undefined) throw invalid("it has more than one superblock");
+    const blocks = Math.min(this.#file.sizeBlocks(), mostMetadataBlocks);
+    if (pool.dataBlocks > blocks * entriesPerPage) {
+      throw invalid(`${blocks} blocks of metadata are too few to count ${pool.dataBlocks} data blocks. Make it larger`);
+    }
     this.#file.write(superblockLocation, [new Uint8Array(blockBytes)]);
     this.#file.flush();
-    const blocks = Math.min(this.#file.sizeBlocks(), mostMetadataBlocks);
     const { dataBlockSize, dataBlocks } = pool;
     const { trees, superblock } = emptyPool(this.#cache, blocks, { dataBlockSize, dataBlocks });
     this.#trees = trees;

@@ -62,6 +62,8 @@ export class PoolXmlReader {
     this.#scan(padded, rest.length);
     this.#parser.close();
     if (!this.#ended) throw invalid("it has no superblock");
+    // Not before: what follows may be no XML.
+    this.#sink.endPool();
   }
 
   /** Reads elements that begin before `end`, and returns where the first lies that was not read. */
@@ -134,10 +136,7 @@ export class PoolXmlReader {
   #close(name: string): void {
     if (name === "device") this.#sink.endDevice();
     else if (name === "def") this.#shared.endDefinition();
-    else if (name === "superblock") {
-      this.#sink.endPool();
-      this.#ended = true;
-    }
+    else if (name === "superblock") this.#ended = true;
   }
 }
 

@@ -6,7 +6,7 @@ import { requireDevice } from "./require-device.ts";
 /** Whether the pool may be running meanwhile: a metadata snapshot does not change. */
 export type Liveness = "stopped" | "live";
 
-/** Opens metadata to be read. @throws Error when it is not there, or a pool that uses it runs and `liveness` does not allow for that */
+/** Opens metadata to be read. @throws Error when it is not there, is no metadata by its size, or a pool that uses it runs and `liveness` does not allow for that */
 export function openToRead(path: string, liveness: Liveness): BlockFile {
   requireDevice(path, "read");
   if (liveness === "stopped") {
@@ -17,5 +17,8 @@ export function openToRead(path: string, liveness: Liveness): BlockFile {
       );
     }
   }
-  return openReadAheadFile(path);
+  const file = openReadAheadFile(path);
+  if (file.sizeBlocks() > 0) return file;
+  file.close();
+  throw new Error(`Cannot read ${path}: it is smaller than a block of metadata. Is it a metadata device?`);
 }

@@ -4,12 +4,11 @@ import { isBlockDevice } from "../../linux/block-device.ts";
 import { loopBackingFile } from "../../linux/loop.ts";
 
 /** @throws Error when a path is neither a file nor a block device that is there */
-export function requireDevice(path: string, doing: string): void {
+export function requireDevice(path: string, doing: "read" | "write to"): void {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) {
-    throw new Error(
-      `Cannot ${doing} ${path}: there is no such file or device. A file must be there, large enough, before it is written.`,
-    );
+    const advice = doing === "read" ? "" : ". A file must be there, large enough, before it is written.";
+    throw new Error(`Cannot ${doing} ${path}: there is no such file or device${advice}`);
   }
   if (!stat.isFile() && !isBlockDevice(path))
     throw new Error(`Cannot ${doing} ${path}: it is neither a file nor a block device`);

@@ -108,8 +108,6 @@ class Check {
     const snapshot = this.#line.has("metadata-snap") || this.#line.has("metadata-snapshot");
     const file = openToRead(this.#path, snapshot ? "live" : "stopped");
     try {
-      if (file.sizeBlocks() === 0)
-        throw new Error(`Cannot check ${this.#path}: it is smaller than a block of metadata`);
       const examination = examine(file, this.#options(snapshot));
       this.#tellProblems();
       if (examination.superblock === undefined && looksLikeXml(file)) {

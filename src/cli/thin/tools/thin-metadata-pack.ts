@@ -24,7 +24,7 @@ export const tool: ThinTool = {
   run(line) {
     const { input, output } = line.inputAndOutput;
     const file = openToRead(input, "stopped");
-    const fd = openOutputFile(output, line.has("force") ? "overwrite" : "keep");
+    const fd = openOutputFile(output, line.has("force") ? "overwrite" : "refuse");
     try {
       packMetadata(file, (bytes) => writeAll(fd, bytes));
     } finally {

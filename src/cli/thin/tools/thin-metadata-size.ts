@@ -5,6 +5,8 @@ import type { ThinTool } from "../thin-tool.ts";
 import type { ToolLine } from "../tool-line.ts";
 
 const sectorBytes = 512n;
+/** A larger number is taken for this one, as strtoull(3) does. */
+const largest = 2n ** 64n - 1n;
 
 const toolName = "thin_metadata_size";
 const letters = "bskKmMgGtTpPeEzZyY";
@@ -84,7 +86,8 @@ function sizeOf(line: ToolLine, option: string, missing: string): Size {
   if (given.length > 1) throw refusal("option already given!");
   const [, digits, suffix] = /^(\d*)(.*)$/.exec(given[0] ?? "")!;
   const unit = unitOf(suffix === "" ? "sectors" : suffix, "Invalid unit specifier!");
-  const bytes = BigInt.asUintN(64, BigInt(digits) * unitBytes(unit));
+  const value = BigInt(digits) < largest ? BigInt(digits) : largest;
+  const bytes = BigInt.asUintN(64, value * unitBytes(unit));
   const sectors = bytes / sectorBytes;
   const number = suffix === "" ? sectors : bytes;
   if ((option === "max-thins" ? number : sectors) === 0n) throw refusal(missing);

@@ -1,11 +1,13 @@
-import { closeSync, existsSync, openSync, readSync, truncateSync } from "node:fs";
+import { closeSync, existsSync, readSync, truncateSync } from "node:fs";
 import { PackError } from "../../../metadata-tools/pack/block-unpacker.ts";
 import { unpackMetadata } from "../../../metadata-tools/pack/pack.ts";
 import { isBlockDevice } from "../../../linux/block-device.ts";
 import type { BlockFile } from "../../../persistent-data/block-file.ts";
 import { blockBytes } from "../../../persistent-data/block.ts";
 import { exitStatus } from "../../exit-status.ts";
+import { openInputFile } from "../input-file.ts";
 import { openToWrite } from "../open-to-write.ts";
+import { openOutputFile } from "../output-file.ts";
 import type { ThinTool } from "../thin-tool.ts";
 
 /** `thin_metadata_unpack` */
@@ -34,7 +36,7 @@ export const tool: ThinTool = {
     if (existsSync(output) && !line.has("force")) {
       throw new Error(`Cannot write to ${output}: it is there already. Give --force to write over it.`);
     }
-    const fd = openSync(input, "r");
+    const fd = openInputFile(input);
     try {
       unpack(fd, output, isDevice);
     } catch (error) {
@@ -53,7 +55,7 @@ function unpack(fd: number, output: string, isDevice: boolean): void {
     unpackMetadata((bytes) => readUpTo(fd, bytes), {
       // Told only once the input is known to be packed metadata: nothing else destroys anything.
       resize(blocks) {
-        if (!isDevice) closeSync(openSync(output, "a"));
+        if (!isDevice) closeSync(openOutputFile(output, "append"));
         file = openToWrite(output);
         if (!isDevice) {
           truncateSync(output);
