@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { findContainer } from "../image/find-container.ts";
 import { seededRandom } from "../thin/metadata.testing.ts";
+import { discardReceive, pendingReceives } from "./interrupted-receive.ts";
 import type { ReceivedContainer } from "./receive.ts";
+import { formatResumeToken, parseResumeToken } from "./resume-token.ts";
 import { assertSameBytes, type DeviceChange, type TransferGraph, transferGraph } from "./testing/transfer-graph.ts";
 
 const MiB = 2 ** 20;
@@ -145,5 +147,68 @@ test("a container that is mounted and written to is sent as it is at a moment", 
   execFileSync("e2fsck", ["-fn", await there.devices.activate(received)], { stdio: "pipe" });
   await there.devices.deactivate(received);
   await assertSameBytes(here, "monday", there);
+  for (const graph of [here, there]) assert.deepEqual(await graph.devices.check(), []);
+});
+
+test("broken off at any byte, a stream goes on and gives the same; one that is damaged leaves nothing", async (t) => {
+  const graphs = await twoGraphs(t);
+  if (graphs === undefined) return;
+  const [here, there] = graphs;
+  const sizeBytes = 12 * MiB;
+  await here.container("web", sizeBytes);
+  await here.change("web", (device) => device.write(0, randomBytes(6 * MiB)));
+  await here.snapshot("web", "base");
+  await here.change("web", (device) => {
+    for (let at = 0; at < 24; at++) device.write(at * 8 * block + 512 * at, randomBytes(block));
+    device.discard(3 * MiB, MiB);
+  });
+  await here.snapshot("web", "next");
+  await there.receive(await here.send("base"));
+  const options = { from: "base" };
+  const stream = await here.send("next", options);
+  const { digest } = await there.receive(stream);
+  await there.devices.remove(there.deviceOf("next"));
+  there.context.files.deleteContainer(findContainer(there.context.files, "next"));
+
+  const random = seededRandom(5);
+  for (let round = 0; round < 8; round++) {
+    // Broken off once, or twice, at once or after a while.
+    let part = stream;
+    for (let breaks = 1 + (round % 2); breaks > 0; breaks--) {
+      const end = round === 0 ? 20 : random(part.length);
+      await assert.rejects(there.receive(part.subarray(0, end)), { code: "truncated" });
+      const resume = pendingReceives(there.devices.root).at(0)?.resume;
+      if (resume === undefined) continue;
+      part = await here.send(undefined, { resume });
+      if (breaks > 1) await assert.rejects(there.receive(stream), { code: "exists", message: /--resume mica1/ });
+    }
+    assert.equal((await there.receive(part)).digest, digest);
+    await assertSameBytes(here, "next", there);
+    await assertSameBytes(here, "base", there);
+    assert.deepEqual(pendingReceives(there.devices.root), []);
+    await there.devices.remove(there.deviceOf("next"));
+    there.context.files.deleteContainer(findContainer(there.context.files, "next"));
+  }
+
+  await assert.rejects(there.receive(stream.subarray(0, stream.length - 100)), { code: "truncated" });
+  const [pending] = pendingReceives(there.devices.root);
+  const rest = await here.send(undefined, { resume: pending.resume });
+  assert.ok(rest.length < 4096, "all that is missing is the end");
+  const other = parseResumeToken(pending.resume!);
+  const earlier = formatResumeToken({ ...other, position: { ...other.position, offsetBytes: 0 } });
+  await assert.rejects(there.receive(await here.send(undefined, { resume: earlier })), {
+    code: "invalid",
+    message: /Use the token/,
+  });
+  assert.equal((await discardReceive(there.context, "next")).snapshot, pending.snapshot);
+  await assert.rejects(there.receive(rest), { code: "invalid", message: /Send it from the beginning/ });
+
+  const whole = await here.send("web");
+  for (let round = 0; round < 4; round++) {
+    const damaged = Buffer.from(whole);
+    damaged[random(whole.length)] ^= 1;
+    await assert.rejects(there.receive(damaged, { name: "damaged" }));
+  }
+  assert.deepEqual((await there.deviceIds()).length, 1);
   for (const graph of [here, there]) assert.deepEqual(await graph.devices.check(), []);
 });
