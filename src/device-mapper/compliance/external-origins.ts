@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type DeviceMapperSetup, readAt, writeAt } from "./device-mapper-setup.ts";
+import { pattern } from "./pattern.ts";
 
 const SECTOR = 512;
 const BLOCK = 65536;
-const pattern = (length: number, seed: number): Buffer =>
-  Buffer.from(Array.from({ length }, (_, at) => ((at * 5) % 251) + seed));
 
 /** Thin devices over read-only origins that are no thin devices. */
 export function externalOriginTests(makeSetup: () => DeviceMapperSetup): void {

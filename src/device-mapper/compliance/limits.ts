@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { deviceSizeBytes } from "../../linux/block-device.ts";
 import { type DeviceMapperSetup, readAt, writeAt } from "./device-mapper-setup.ts";
+import { pattern } from "./pattern.ts";
 
 const SECTOR = 512;
-const pattern = (length: number, seed: number): Buffer =>
-  Buffer.from(Array.from({ length }, (_, at) => (at * 7 + seed) & 0xff));
 
 /** Sizes, from the smallest to the largest, and those that are no multiple of anything. */
 export function limitTests(makeSetup: () => DeviceMapperSetup): void {
@@ -69,7 +68,7 @@ export function limitTests(makeSetup: () => DeviceMapperSetup): void {
         await mapper.create("volume", `0 ${sectors} thin odd 1`);
         const device = await setup.blockDevice("volume");
         assert.equal(deviceSizeBytes(device), sectors * SECTOR);
-        const bytes = pattern(sectors * SECTOR, sectors);
+        const bytes = pattern(sectors * SECTOR, 2);
         writeAt(device, 0, bytes);
         assert.deepEqual(readAt(device, 0, sectors * SECTOR), bytes);
         assert.equal(readAt(device, sectors * SECTOR, SECTOR).length, 0);
