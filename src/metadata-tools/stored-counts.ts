@@ -1,6 +1,10 @@
 import { bitmapCount, seeTree } from "../persistent-data/bitmap-block.ts";
 import { entriesPerPage } from "../persistent-data/count-page.ts";
+import { NumberColumns } from "./number-columns.ts";
 import type { ReferenceTally } from "./reference-tally.ts";
+
+const blockColumn = 0;
+const countColumn = 1;
 
 /** A block whose count is not what was found. */
 export interface CountDifference {
@@ -13,8 +17,8 @@ export interface CountDifference {
 export class StoredCounts {
   readonly #blocks: number;
   readonly #bitmaps: (Uint8Array | undefined)[];
-  readonly #largeBlocks: number[] = [];
-  readonly #largeCounts: number[] = [];
+  /** Blocks and their counts. */
+  readonly #large = new NumberColumns(2);
 
   constructor(blocks: number) {
     this.#blocks = blocks;
@@ -23,8 +27,7 @@ export class StoredCounts {
 
   /** Adds a count of the tree of large counts; ascending by block. */
   addLarge(block: number, count: number): void {
-    this.#largeBlocks.push(block);
-    this.#largeCounts.push(count);
+    this.#large.add(block, count);
   }
 
   addBitmap(number: number, bytes: Uint8Array): void {
@@ -51,9 +54,10 @@ export class StoredCounts {
         const block = first + entry;
         let stored = bitmapCount(bitmap, entry);
         if (stored === seeTree) {
-          while (this.#largeBlocks[large] < block) large++;
-          if (this.#largeBlocks[large] === block) stored = this.#largeCounts[large];
-          else missing(block);
+          while (large < this.#large.rows && this.#large.get(large, blockColumn) < block) large++;
+          if (large < this.#large.rows && this.#large.get(large, blockColumn) === block) {
+            stored = this.#large.get(large, countColumn);
+          } else missing(block);
         }
         if (stored > 0) used++;
         const references = found.get(block);
