@@ -24,8 +24,9 @@ export function emptyPool(
   { dataBlockSize, dataBlocks }: FormatOptions,
 ): { trees: MetadataTrees; superblock: Superblock } {
   if (metadataBlocks < leastMetadataBlocks) {
+    // The kernel's errors: a device of one block has room for no space map at all.
     throw new ThinError(
-      "EINVAL",
+      metadataBlocks > 1 ? "ENOSPC" : "EINVAL",
       `Cannot format the pool's metadata: the device has ${metadataBlocks} blocks of 4 KiB, and ${leastMetadataBlocks} are the least`,
     );
   }

@@ -16,12 +16,15 @@ export function metadataSpaceTests(makeSetup: () => DeviceMapperSetup): void {
     const eventNumber = async (name: string): Promise<number> => (await mapper.info(name))!.eventNumber;
 
     test("too small for an empty pool: refused", async () => {
-      for (const kibibytes of [4, 32]) {
-        const metadataMebibytes = kibibytes / 1024;
-        await assert.rejects(setup.createShaped(`tiny-${kibibytes}`, { sectors: 131072, metadataMebibytes }), {
-          name: "DeviceMapperError",
+      for (const [kibibytes, code] of [
+        [4, "EINVAL"],
+        [32, "ENOSPC"],
+      ] as const) {
+        const pool = `tiny-${kibibytes}`;
+        await assert.rejects(setup.createShaped(pool, { sectors: 131072, metadataMebibytes: kibibytes / 1024 }), {
+          code,
         });
-        assert.equal(await mapper.info(`tiny-${kibibytes}`), undefined);
+        assert.equal(await mapper.info(pool), undefined);
       }
     });
 
