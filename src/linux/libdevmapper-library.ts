@@ -77,6 +77,12 @@ export function setDeviceDir(dir: string): void {
   number("int dm_set_dev_dir(const char *)")(dir);
 }
 
+/** From now on names and uuids are given and told as the kernel has them; else the library escapes what they may not have, and tells them without. */
+export function turnManglingOff(): void {
+  const none = 0;
+  number("int dm_set_name_mangling_mode(int)")(none);
+}
+
 /** A C string in a buffer. */
 export function untilNul(buffer: Buffer): string {
   return buffer.toString("latin1", 0, buffer.indexOf(0));

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { printError, printText } from "../thin/output.ts";
 import { readAheadOf, requireInfo } from "./describe-info.ts";
-import { designatedOrAll } from "./designate.ts";
+import { type Designation, designatedOrAll } from "./designate.ts";
 import { type DeviceNumber, kernelName, sameNumber } from "./device-numbers.ts";
 import { unmangle } from "./device-text.ts";
 import { DmsetupFailure } from "./dmsetup-failure.ts";
@@ -40,27 +40,36 @@ export async function printDeviceReport(session: Session): Promise<void> {
   }
 }
 
+interface Row {
+  readonly cells: readonly ReportCell[];
+  readonly order: readonly ReportCell[];
+}
+
+/** Prints what can be told, and fails then where something could not. */
 async function printOnce(session: Session, fields: readonly ReportField[], keys: readonly SortKey[]): Promise<void> {
-  const devices = await reportedDevices(session, [...fields, ...keys.map(({ field }) => field)]);
+  const { devices } = await designatedOrAll(session);
   if (devices.length === 0) return printText("No devices found\n");
-  let incomplete = false;
-  const rows: { cells: ReportCell[]; order: ReportCell[] }[] = [];
+  const report = await reporter(session, [...fields, ...keys.map(({ field }) => field)]);
+  let failure: DmsetupFailure | undefined;
+  const rows: Row[] = [];
   for (const device of devices) {
     try {
-      rows.push({
-        cells: fields.map((field) => field.value(device)),
-        order: keys.map(({ field }) => field.value(device)),
-      });
+      const told = await report(device);
+      rows.push({ cells: fields.map((field) => field.value(told)), order: keys.map(({ field }) => field.value(told)) });
     } catch (error) {
       if (!(error instanceof DmsetupFailure)) throw error;
+      failure = error;
+      if (!(error instanceof FieldFailure)) break;
       printError(`${error.message}\n`);
-      incomplete = true;
     }
   }
   const sorted = rows.sort((one, other) => compare(one.order, other.order, keys)).map(({ cells }) => cells);
-  printText(layOutReport(fields, sorted, reportStyle(session.line)));
-  if (incomplete) throw new DmsetupFailure("");
+  if (rows.length > 0) printText(layOutReport(fields, sorted, reportStyle(session.line)));
+  if (failure !== undefined) throw failure instanceof FieldFailure ? new DmsetupFailure("") : failure;
 }
+
+/** A field of a device that cannot be told: others can. */
+class FieldFailure extends DmsetupFailure {}
 
 function compare(one: readonly ReportCell[], other: readonly ReportCell[], keys: readonly SortKey[]): number {
   for (const [index, { down }] of keys.entries()) {
@@ -99,15 +108,16 @@ function unknownField(what: string, name: string): DmsetupFailure {
   return new DmsetupFailure(`${fieldsHelp()}${what}: ${name.replace(/ .*/s, "")}`, { ending: "" });
 }
 
-async function reportedDevices(session: Session, fields: readonly ReportField[]): Promise<ReportedDevice[]> {
-  const { devices } = await designatedOrAll(session);
-  const wants = new Set(fields.map(({ wants: wanted }) => wanted));
-  const relations = wants.has("deps") || wants.has("users") ? await relationsOf(session) : undefined;
-  const reported: ReportedDevice[] = [];
-  for (const device of devices) {
+/** Tells what fields may want of a device. */
+async function reporter(
+  session: Session,
+  fields: readonly ReportField[],
+): Promise<(device: Designation) => Promise<ReportedDevice>> {
+  const relations = fields.some(({ wants }) => wants !== undefined) ? await relationsOf(session) : undefined;
+  return async (device) => {
     const info = await requireInfo(session, device);
     const uuid = unmangle(info.uuid, session.mangling);
-    reported.push({
+    return {
       info,
       name: unmangle(info.name, session.mangling),
       uuid,
@@ -116,9 +126,8 @@ async function reportedDevices(session: Session, fields: readonly ReportField[])
       readAhead: () => readAheadOf(session, info) ?? 0,
       kernelName: () => requireKernelName(info),
       lvmName: () => splitLvmName(info.name, uuid.startsWith("LVM-") ? "LVM" : ""),
-    });
-  }
-  return reported;
+    };
+  };
 }
 
 /** What all devices stand on. */
@@ -145,7 +154,7 @@ async function relationsOf(session: Session): Promise<{
 function requireKernelName(device: DeviceNumber): string {
   const name = kernelName(device);
   if (name !== undefined) return name;
-  throw new DmsetupFailure(
+  throw new FieldFailure(
     `Could not resolve block device name for ${device.major}:${device.minor}.\n` +
       "_do_report_object: report function failed for field blkdevname",
   );

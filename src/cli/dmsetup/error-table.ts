@@ -1,11 +1,25 @@
+import type { TableSegment } from "../../device-mapper/mapped-devices.ts";
+import { printError } from "../thin/output.ts";
 import { askOf, type Designation } from "./designate.ts";
+import { DmsetupFailure } from "./dmsetup-failure.ts";
 import type { Session } from "./dmsetup-verb.ts";
 import { loadTable } from "./load-table.ts";
+
+/** None where it cannot be had, which is said: whether the device takes a table is what counts. */
+async function tableOf(session: Session, device: Designation): Promise<TableSegment[]> {
+  try {
+    return await askOf(session, "table", device, (devices, name) => devices.table(name));
+  } catch (error) {
+    if (!(error instanceof DmsetupFailure)) throw error;
+    printError(`${error.message}\n`);
+    return [];
+  }
+}
 
 /** Puts a table in force that fails all I/O, as long as the one before. @throws DmsetupFailure */
 export async function failAllIo(session: Session, device: Designation): Promise<void> {
   const { line } = session;
-  const table = await askOf(session, "table", device, (devices, name) => devices.table(name));
+  const table = await tableOf(session, device);
   const length = table.reduce((sectors, segment) => Math.max(sectors, segment.start + segment.length), 0);
   const failing = table.length === 0 ? [] : [{ start: 0, length, target: "error", parameters: "" }];
   await loadTable(session, device, failing, { readOnly: false });

@@ -110,8 +110,8 @@ export const reportFields: readonly ReportField[] = [
     group: "info",
     help: "Which of its tables there are.",
     value: ({ info }) => {
-      const slots = [info.liveTable ? "Live" : undefined, info.inactiveTable ? "Inactive" : undefined];
-      return slots.some((slot) => slot !== undefined) ? slots.filter((slot) => slot !== undefined).join("/") : "None";
+      if (info.liveTable) return info.inactiveTable ? "Both" : "Live";
+      return info.inactiveTable ? "Inactive" : "None";
     },
   },
   {
@@ -158,7 +158,7 @@ export const reportFields: readonly ReportField[] = [
   },
   {
     key: "events",
-    heading: "Event ",
+    heading: "Event",
     width: 6,
     group: "info",
     help: "Number of the last event.",

@@ -1,7 +1,7 @@
 import type { TableSegment } from "../../device-mapper/mapped-devices.ts";
 import { DmsetupFailure } from "./dmsetup-failure.ts";
 
-const line = /^\s*([+-]?\d+)\s*([+-]?\d+)\s*(\S+)\s*(.*?)$/;
+const line = /^\s*([+-]?\d+)(?!\d)\s*([+-]?\d+)(?!\d)\s*(\S+)\s*(.*?)$/;
 
 /**
  * Reads a table, a segment a line; lines that are empty or begin with # are none.

@@ -16,7 +16,7 @@ interface LineDrawing {
   readonly onward: string;
 }
 
-const vt100 = (signs: string): string => `\u001b(0\u000e${signs}\u000f\u001b(B`;
+const vt100 = (signs: string): string => `\u001b(0\u000f${signs}\u001b(B`;
 
 /** How branches can be drawn: `ascii`, `utf`, `vt100`. */
 export const lineDrawings = {

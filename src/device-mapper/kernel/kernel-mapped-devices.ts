@@ -1,6 +1,11 @@
 import { messageDevice, suspendDevice } from "../../linux/dm-ioctl.ts";
 import type { DevmapperAnswer, DevmapperTarget } from "../../linux/libdevmapper-answer.ts";
-import { libdevmapperVersion, setDeviceDir, turnUdevSyncOff } from "../../linux/libdevmapper-library.ts";
+import {
+  libdevmapperVersion,
+  setDeviceDir,
+  turnManglingOff,
+  turnUdevSyncOff,
+} from "../../linux/libdevmapper-library.ts";
 import { type DevmapperRequest, udevFlags } from "../../linux/libdevmapper-request.ts";
 import { devmapper, type DevmapperTask } from "../../linux/libdevmapper.ts";
 import { errorCode } from "../../linux/system-error.ts";
@@ -47,6 +52,7 @@ export function kernelMappedDevices(options: KernelMappedDevicesOptions = {}): M
   if (missing !== undefined) {
     throw new DeviceMapperError("ENOTSUP", `Cannot use the kernel's device mapper: ${missing}`);
   }
+  turnManglingOff();
   if (options.deviceDir !== undefined) setDeviceDir(options.deviceDir);
   if (options.udevSync === false) turnUdevSyncOff();
   return new KernelMappedDevices(options);
