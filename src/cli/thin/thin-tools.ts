@@ -10,6 +10,7 @@ export const thinTools: Readonly<Record<string, () => Promise<{ tool: ThinTool }
   thin_metadata_pack: () => import("./tools/thin-metadata-pack.ts"),
   thin_metadata_size: () => import("./tools/thin-metadata-size.ts"),
   thin_metadata_unpack: () => import("./tools/thin-metadata-unpack.ts"),
+  thin_migrate: () => import("./tools/thin-migrate.ts"),
   thin_repair: () => import("./tools/thin-repair.ts"),
   thin_restore: () => import("./tools/thin-restore.ts"),
   thin_rmap: () => import("./tools/thin-rmap.ts"),
