@@ -6,8 +6,10 @@ export interface DeviceNote {
   device?: string;
   /** The symbolic link that leads to it, such as "/dev/mapper/name". */
   link?: string;
-  /** The device's name, where it is not the file's. */
+  /** The device's name, where it may be another than the file's. */
   name?: string;
+  /** The loop device is to refuse writes. */
+  readOnly?: boolean;
 }
 
 /** Notes have one length, so that a new one is written over the old with one call: whoever reads sees the one or the other. */

@@ -64,7 +64,7 @@ export class ExportedFiles {
 
   /** Makes a file of the pool itself. */
   addPool(volume: ServedVolume, sizeBytes: number): ExportedFile {
-    return (this.pool = exportedFile({ name: POOL_FILE, volume, sizeBytes }, { slot: -1, generation: 0 }));
+    return (this.pool = exportedFile({ name: POOL_FILE, volume, sizeBytes }, { slot: 0, generation: 0 }));
   }
 
   remove(file: ExportedFile): void {

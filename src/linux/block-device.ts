@@ -3,6 +3,7 @@ import { open as openFile } from "node:fs/promises";
 import { call, callAsync } from "./libc.ts";
 
 // linux/fs.h
+const BLKROSET = 0x125d;
 const BLKGETSIZE64 = 0x80081272;
 const BLKFLSBUF = 0x1261;
 const BLKSSZGET = 0x1268;
@@ -68,6 +69,18 @@ export function flushBuffers(fd: number): void {
 /** Sets how far the kernel reads ahead on a block device, in 512-byte sectors. */
 export function setReadAhead(fd: number, sectors: number): void {
   call({ syscall: "set read-ahead" }, ioctlNumber, fd, BLKRASET, sectors);
+}
+
+/** Lets a block device refuse writes, or take them, from whoever opens it from now on. */
+export function setReadOnly(path: string, access: "read-only" | "read-write"): void {
+  const fd = openSync(path, "r");
+  try {
+    const value = Buffer.alloc(4);
+    value.writeInt32LE(access === "read-only" ? 1 : 0);
+    call({ syscall: "set the access to", path }, ioctlPointer, fd, BLKROSET, value);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** As `blockDiscard`, on a worker thread: a large device takes a while. */

@@ -8,6 +8,7 @@ export const loopRequest = {
   getStatus64: 0x4c05,
   setCapacity: 0x4c07,
   configure: 0x4c0a,
+  add: 0x4c80,
   getFree: 0x4c82,
 } as const;
 

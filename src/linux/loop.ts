@@ -19,6 +19,8 @@ export interface LoopOptions {
   sizeLimit?: number;
   /** Detach by itself when its last user closes it. */
   autoclear?: boolean;
+  /** The number of the device, which is made if there is none; EBUSY where it is in use. Default the next free one. */
+  number?: number;
   /** What requests are multiples of: a power of two from 512 (the default) to 4096. */
   blockSizeBytes?: number;
 }
@@ -45,12 +47,16 @@ export function attachLoop(path: string, options: LoopOptions = {}): string {
   const controlFd = openSync("/dev/loop-control", "r+");
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const free = loopCommand(controlFd, loopRequest.getFree, 0);
+      const free = options.number ?? loopCommand(controlFd, loopRequest.getFree, 0);
       if (free < 0) throw new SystemError(-free, { syscall: "find a free loop device", path: "/dev/loop-control" });
       const device = `/dev/loop${free}`;
+      // EEXIST: it is there, attached or not.
+      if (options.number !== undefined) loopCommand(controlFd, loopRequest.add, free);
       if (configure(device, fileFd, path, options)) return device;
+      if (options.number !== undefined) break;
     }
-    throw new SystemError(errno.EBUSY, { syscall: "find a free loop device for", path });
+    const what = options.number === undefined ? "a free loop device" : `loop device ${options.number} free`;
+    throw new SystemError(errno.EBUSY, { syscall: `find ${what} for`, path });
   } finally {
     closeSync(controlFd);
     closeSync(fileFd);

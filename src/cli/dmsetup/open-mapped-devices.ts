@@ -84,5 +84,6 @@ async function openKernels({ line, deviceDir }: Session): Promise<MappedDevices>
 }
 
 async function openUserspace({ deviceDir }: Session): Promise<MappedDevices> {
-  throw new DmsetupFailure(`Cannot use the user-space device mapper in ${deviceDir}: it is not there yet.`);
+  const { userspaceMappedDevices } = await import("../../device-mapper/userspace/mapped/userspace-mapped-devices.ts");
+  return userspaceMappedDevices({ deviceDir });
 }

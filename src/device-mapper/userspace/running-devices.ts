@@ -77,7 +77,7 @@ export class RunningDevices {
 
   /** The name of a device at a place. */
   nameOf(place: Place): string {
-    return this.loop(place).note?.name ?? (place.kind === "pool" ? place.host : place.file);
+    return this.loop(place).noted?.name ?? (place.kind === "pool" ? place.host : place.file);
   }
 
   /** All that runs: pools, each with its volumes behind it, and mapped devices. */
@@ -113,18 +113,22 @@ export class RunningDevices {
   }
 
   /** The block device at a place, attached if it was not. @throws DeviceMapperError ENXIO when the device went meanwhile */
-  async attached(place: Place): Promise<string> {
+  async attached(place: Place, number?: number): Promise<string> {
+    const loop = this.loop(place);
     try {
-      return await this.loop(place).attach();
+      const device = loop.find();
+      if (device !== undefined && device === loop.noted?.device) return device;
+      const blocks = place.kind === "mapped" ? { blockSizeBytes: (await this.mapped(place)).blockBytes } : {};
+      return await loop.attach("again", { ...blocks, ...(number === undefined ? {} : { number }) });
     } catch (error) {
       throw errorCode(error) === "ENOENT" ? unknownDevice(this.nameOf(place)) : asDeviceMapperError(error);
     }
   }
 
-  /** I/O waits from now on. `noFlush`: what a mapped device was sent is not flushed first. */
+  /** I/O waits from now on. `noFlush`: what was written is not flushed first. */
   async hold(place: Place, options: { noFlush?: boolean } = {}): Promise<void> {
-    const words = place.kind === "mapped" ? (options.noFlush === true ? ["noflush"] : []) : [this.fileOf(place)];
-    await this.send(place, ["suspend", ...words].join(" "));
+    const words = ["suspend", ...(place.kind === "mapped" ? [] : [this.fileOf(place)])];
+    await this.send(place, [...words, ...(options.noFlush === true ? ["noflush"] : [])].join(" "));
   }
 
   /** I/O goes on. */
@@ -162,7 +166,7 @@ export class RunningDevices {
       host === name ? poolPlace(host) : volumePlace(host, name),
     );
     for (const place of [...candidates, mappedPlace(name)]) {
-      if (this.isAnnounced(place) && (this.loop(place).note?.name ?? name) === name) yield place;
+      if (this.isAnnounced(place) && (this.loop(place).noted?.name ?? name) === name) yield place;
     }
   }
 
@@ -173,13 +177,8 @@ export class RunningDevices {
 
   /** What was opened again has lost its loop devices. */
   async #attachAgain(host: Place): Promise<void> {
-    if (host.kind === "mapped") {
-      await this.loop(host).attach();
-      return;
-    }
-    for (const { name } of JSON.parse(await this.#pools.send(host.host, "list")) as VolumeInfo[]) {
-      await this.loop(volumePlace(host.host, name)).attach();
-    }
-    if (this.loop(host).announced) await this.loop(host).attach();
+    const volumes = host.kind === "pool" ? await this.volumes(host) : [];
+    for (const { name } of volumes) await this.attached(volumePlace(host.host, name));
+    if (host.kind === "mapped" || this.loop(host).announced) await this.attached(host);
   }
 }

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type DeviceNote, forgetNote, readNote, removeNotedLink, writeNote } from "../../block-device/device-note.ts";
 import { POOL_FILE } from "../../block-device/exported-files.ts";
@@ -17,6 +17,7 @@ import {
   setLoopAutoclear,
 } from "../../linux/loop.ts";
 import { errorCode } from "../../linux/system-error.ts";
+import { setReadOnly } from "../../linux/block-device.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
 import { makeLink } from "./device-link.ts";
 
@@ -35,7 +36,7 @@ export class VolumeLoop {
    * @param name the file's, which is the device's unless that was renamed
    * @param runDir links that lead to files below it may be replaced
    */
-  constructor(paths: PoolPaths, name: string, runDir: string) {
+  constructor(paths: PoolPaths, name: string, runDir = dirname(paths.folder)) {
     this.#file = join(paths.mount, name);
     this.#note = join(paths.devices, name);
     this.#runDir = runDir;
@@ -44,7 +45,7 @@ export class VolumeLoop {
 
   /** The device, such as "/dev/loop3", or undefined. One small file and one of sysfs are read. */
   find(): string | undefined {
-    const device = this.note?.device;
+    const device = this.noted?.device;
     return device !== undefined && loopBackingFile(device) === this.#file ? device : loopsOf(this.#file)[0];
   }
 
@@ -69,7 +70,7 @@ export class VolumeLoop {
   }
 
   /** What is noted of it; undefined unless it was announced. */
-  get note(): DeviceNote | undefined {
+  get noted(): DeviceNote | undefined {
     return readNote(this.#note);
   }
 
@@ -78,16 +79,17 @@ export class VolumeLoop {
     forgetNote(this.#note);
   }
 
-  /** Notes a name, or a link to the device, which is made, and replaces the one that was noted before. */
-  async rename(names: Pick<DeviceNote, "name" | "link">): Promise<void> {
+  /** Notes something of the device, and makes it so: its link, in the place of the one before, and whether it takes writes. */
+  async note(changes: Omit<DeviceNote, "device">): Promise<void> {
     const lock = await lockFile(this.#note);
     try {
-      const before = this.note ?? {};
-      const after = { ...before, ...names };
+      const before = this.noted ?? {};
+      const after = { ...before, ...changes };
       writeNote(this.#note, after);
       if (after.device === undefined) return;
-      if (after.link !== undefined) makeLink(after.link, after.device, this.#runDir);
+      if (changes.link !== undefined) makeLink(changes.link, after.device, this.#runDir);
       if (before.link !== after.link) removeNotedLink(before);
+      if (changes.readOnly !== undefined) setReadOnly(after.device, changes.readOnly ? "read-only" : "read-write");
     } finally {
       lock.release();
     }
@@ -97,11 +99,12 @@ export class VolumeLoop {
   async attach(mark: "new" | "again" = "again", options: Pick<LoopOptions, "blockSizeBytes"> = {}): Promise<string> {
     const lock = await lockFile(this.#note);
     try {
-      const note = this.note ?? {};
+      const note = this.noted ?? {};
       const device = mark === "new" && note.device === undefined ? undefined : this.find();
       if (device !== undefined && device === note.device) return device;
       const attached = device ?? this.#attach(options);
       writeNote(this.#note, { ...note, device: attached });
+      if (note.readOnly === true) setReadOnly(attached, "read-only");
       if (note.link !== undefined) this.#linkIfFree(note.link, attached);
       return attached;
     } finally {
@@ -130,13 +133,13 @@ export class VolumeLoop {
 
   /** Detaches, and removes the link. EBUSY, and all is as before, when someone uses it. */
   async detach(name: string): Promise<void> {
-    const { link } = this.note ?? {};
+    const { link } = this.noted ?? {};
     // First, so that it never leads to another's device.
-    if (link !== undefined) removeNotedLink(this.note ?? {});
+    if (link !== undefined) removeNotedLink(this.noted ?? {});
     try {
       await this.#detach(name);
     } catch (error) {
-      if (link !== undefined) await this.rename({ link });
+      if (link !== undefined) await this.note({ link });
       throw error;
     }
   }
