@@ -13,6 +13,7 @@ import { measureImports } from "./import.ts";
 import { measureInKernel } from "./kernel/measure.ts";
 import { systems } from "./kernel/operations.ts";
 import { measureProcesses } from "./process.ts";
+import { measureSends } from "./send.ts";
 import { measureRegistry } from "./registry.ts";
 import { ExportedPool } from "./stacks/exported-pool.ts";
 import { NbdPeer, nbdkitCow, qemuNbd } from "./stacks/nbd-peer.ts";
@@ -35,7 +36,8 @@ type Section =
   | "containerd"
   | "kernel"
   | "thin-tools"
-  | "dmsetup";
+  | "dmsetup"
+  | "send";
 const SECTIONS: readonly Section[] = [
   "devices",
   "nbd",
@@ -48,6 +50,7 @@ const SECTIONS: readonly Section[] = [
   "kernel",
   "thin-tools",
   "dmsetup",
+  "send",
 ];
 
 const wanted = process.argv.slice(2);
@@ -73,6 +76,7 @@ try {
       kernel,
       "thin-tools": thinTools,
       dmsetup,
+      send,
     }[section]();
 } finally {
   rmSync(dir, { recursive: true, force: true });
@@ -129,6 +133,22 @@ async function graph(): Promise<void> {
   line(["the create_snap message alone, committed, 10 in the pool", `${figures.message.few.toFixed(2)} ms`]);
   line(["the create_snap message alone, committed, 10,000 in the pool", `${figures.message.many.toFixed(2)} ms`]);
   line(["create + mount + unmount + remove a container", `${figures.containerCycle.toFixed(1)} ms`]);
+}
+
+async function send(): Promise<void> {
+  const folder = join(dir, "send");
+  mkdirSync(folder);
+  const { incrementBytes, pipe, ...figures } = await measureSends(folder);
+  heading("A device with 1 GiB of random data into another pool, both in user space (medians of 3)");
+  line(["way", "time", "MB/s", "time ÷ send and receive"]);
+  line(["---", "---:", "---:", "---:"]);
+  const row = (way: string, seconds: number, speed = (2 ** 30 / 1e6 / seconds).toFixed(0)): void =>
+    line([way, `${seconds.toFixed(2)} s`, speed, ratio(seconds / pipe)]);
+  row("`mica send \\| mica receive`", pipe);
+  row("… with `--compress`, which gains nothing here", figures.compressed);
+  row("`dd bs=1M`, direct, from device to device", figures.dd);
+  row("`qemu-img convert`, direct, from device to device", figures.qemuImg);
+  row(`… with \`--from\`, 64 MiB changed: ${(incrementBytes / 1e6).toFixed(0)} MB of stream`, figures.increment, "-");
 }
 
 async function imports(): Promise<void> {

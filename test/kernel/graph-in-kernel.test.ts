@@ -19,12 +19,15 @@ const files = [
   "transactions/transactions",
 ].map(graph);
 
+/** Streams of devices, which stand on the graph. */
+const transfer = "src/transfer/transfer.test.ts";
+
 const disk = "scratch_disk graphs 8G; export TMPDIR=$SCRATCH/graphs";
 
 suite("the graph on the kernel's device mapper", { skip: missingForUserModeLinux() ?? false }, () => {
   test("does what it does in user space", async (t) => {
     await runSuiteInKernel(t, {
-      files,
+      files: [...files, transfer],
       modules: thinPoolModules,
       programs: {
         "src/graph/testing/crash-child.ts": "crash-child",
