@@ -201,16 +201,35 @@ suite("the tools' own way with arguments", () => {
     const xml = join(folder, "xml");
     madePools.find(({ hasSnapshot }) => hasSnapshot === true)!.make(file);
     assert.equal(ours("thin_dump", "-o", xml, file).status, 0);
+    const pack = join(folder, "pack");
+    assert.equal(ours("thin_metadata_pack", "-i", file, "-o", pack).status, 0);
+    const [first, second] = ThinMetadata.open(file, { readOnly: true }).details();
+    const delta = ["--snap1", String(first.id), "--snap2", String(second.id)];
     const before = readFileSync(file);
     // As the engine of a pool claims its files.
     const lock = lockFileSync(file);
-    for (const [tool, ...words] of [["thin_check"], ["thin_dump"], ["thin_restore", "-i", xml, "-o"]]) {
+    for (const [tool, ...words] of [
+      ["thin_check"],
+      ["thin_check", "--auto-repair"],
+      ["thin_dump"],
+      ["thin_dump", xml, "-m", "-o"],
+      ["thin_ls"],
+      ["thin_delta", ...delta],
+      ["thin_rmap", "--region", "0..9"],
+      ["thin_restore", "-i", xml, "-o"],
+      ["thin_repair", "-i", pack, "-o"],
+      ["thin_trim", "--data-dev", xml, "--metadata-dev"],
+      ["thin_metadata_pack", "-o", join(folder, "other"), "-i"],
+      ["thin_metadata_pack", "-f", "-i", xml, "-o"],
+      ["thin_metadata_unpack", "-f", "-i", pack, "-o"],
+    ]) {
       const { status, stderr } = ours(tool, ...words, file);
-      assert.equal(status, 1);
+      assert.equal(status, 1, tool);
       assert.match(stderr, /^Cannot (read|write to) .*(a pool runs on it|in use)/);
     }
-    assert.equal(ours("thin_check", "-q", "-m", file).status, 0);
-    assert.equal(ours("thin_dump", "-m", file).status, 0);
+    for (const [tool, ...words] of [["thin_check", "-q"], ["thin_dump"], ["thin_ls"], ["thin_delta", ...delta]]) {
+      assert.equal(ours(tool, ...words, "-m", file).status, 0, tool);
+    }
     lock.release();
     assert.ok(readFileSync(file).equals(before));
   });
