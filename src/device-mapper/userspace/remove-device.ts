@@ -64,7 +64,9 @@ async function removeHost(
       return "deferred";
     }
   } else {
-    if (loop.announced) await detachHost(devices, name, place);
+    // A pool with volumes stays as it is; its engine says which.
+    const inUse = isPool && (await devices.volumes(place)).length > 0;
+    if (!inUse && loop.announced) await detachHost(devices, name, place);
     await devices.send(place, "shutdown");
   }
   await translated(poolEnded(isPool ? devices.runDir : mappedRunDir(devices.runDir), place.host));
