@@ -42,7 +42,7 @@ suite("the graph on the kernel's device mapper", { skip: missingForUserModeLinux
 
   test("and what only the kernel has: pools of others, LVM, and the other device mapper beside it", async (t) => {
     await runSuiteInKernel(t, {
-      files: ["test/kernel/graph-pools.in-kernel.ts", "test/kernel/direct-lvm.in-kernel.ts"],
+      files: ["graph-pools", "direct-lvm", "send-crossing"].map((name) => `test/kernel/${name}.in-kernel.ts`),
       modules: [...thinPoolModules, "fuse"],
       prelude: disk,
       mebibytes: 2048,
