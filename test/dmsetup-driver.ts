@@ -1,7 +1,7 @@
 // Runs the sessions of test/fixtures/dmsetup with Mica's dmsetup, in one process, and writes what each command line did, as JSON:
 // dmsetup-driver.ts kernel|userspace OUTPUT SESSIONS. The device folder and the run folder are the environment's; $L0, $L1, $META and $DATA name
 // block devices.
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
 import { kernelName, numberAt } from "../src/cli/dmsetup/device-numbers.ts";
@@ -56,8 +56,12 @@ async function driveSection({ title, steps }: Section): Promise<void> {
     for (const step of steps) {
       if (step.kind === "command") {
         if (which !== "userspace" || step.kernelOnly === undefined) await driveCommand(title, step);
-      } else if (step.kind === "open") held.push(openSync(join(deviceDir, "mapper", step.device), "r"));
-      else release();
+      } else if (step.kind === "close") release();
+      else {
+        const node = join(deviceDir, "mapper", step.device);
+        // Where it was not made, that shows in what follows.
+        if (existsSync(node)) held.push(openSync(node, "r"));
+      }
     }
   } finally {
     release();
