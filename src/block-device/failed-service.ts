@@ -1,6 +1,6 @@
 import type { ControlAnswer } from "./control-message.ts";
 
-/** In the place of a pool that cannot be opened: says why. Volumes answer EIO, as the server knows no files. */
+/** In the place of a pool, or a mapped device, that cannot be opened: says why. Volumes answer EIO, as the server knows no files. */
 export class FailedService {
   readonly #failure: string;
   readonly #stop: () => void;
@@ -41,6 +41,6 @@ export class FailedService {
       this.#stop();
       return { ok: true, answer: "" };
     }
-    return { error: { code: "EIO", message: `Cannot do '${text}': the pool has failed, for ${this.#failure}` } };
+    return { error: { code: "EIO", message: `Cannot do '${text}': it has failed, for ${this.#failure}` } };
   }
 }

@@ -135,7 +135,13 @@ export class PoolVolumes {
     } else if (thin !== undefined) this.#activateThin(table, file);
     this.#tables.set(file, table);
     this.#recorded.add(file);
-    this.#writeFlags();
+    try {
+      this.#writeFlags();
+    } catch (error) {
+      this.#tables.set(file, before);
+      if (thin !== undefined && !stays) this.#pool.deactivate(thin.deviceId);
+      throw error;
+    }
     file.volume = this.#serve(table);
     file.sizeBytes = table.sectors * sectorBytes;
     if (before.thin !== undefined && !stays) this.#pool.deactivate(before.thin.deviceId);
