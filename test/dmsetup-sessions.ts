@@ -152,6 +152,8 @@ export function normalise(outcome: Outcome, devices: readonly DeviceToken[], fol
     }
     return result
       .replace(/(thin-pool \d+) \d+\/(\d+)/g, "$1 USED/$2")
+      .replace(/\((?:\d+:\d+|\{[^}]*\})\) failed:/g, "(NUMBER) failed:")
+      .replace(/([:,])(?:\d+[:,]\d+|\{[\w-]+\})[:,](?=[L-][I-][s-][rw][:,])/g, "$1MAJOR$1MINOR$1")
       .replace(/^(Read Ahead: +)\d+$/gm, "$1SECTORS")
       .replace(/^Cannot .*\n/gm, "");
   };
