@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { allLoops, detachLoop } from "../linux/loop.ts";
+import { setReadOnly } from "../linux/block-device.ts";
+import { allLoops, detachLoop, loopBackingFile } from "../linux/loop.ts";
 import { isMounted } from "../linux/mount-table.ts";
 import { unmount } from "../linux/mount.ts";
 import { readNote, removeNotedLink } from "./device-note.ts";
@@ -11,7 +12,14 @@ import type { PoolPaths } from "./pool-paths.ts";
  * when they are let go of.
  */
 export function letGo(paths: PoolPaths): void {
-  for (const file of notesIn(paths.devices)) removeNotedLink(readNote(join(paths.devices, file)) ?? {});
+  for (const file of notesIn(paths.devices)) {
+    const note = readNote(join(paths.devices, file)) ?? {};
+    removeNotedLink(note);
+    const { device, readOnly } = note;
+    const ours = device !== undefined && loopBackingFile(device)?.startsWith(`${paths.mount}/`) === true;
+    // It would go on to refuse writes, whoever has it next.
+    if (ours && readOnly === true) setReadOnly(device, "read-write");
+  }
   for (const { device, backingFile } of allLoops()) {
     if (backingFile.startsWith(`${paths.mount}/`)) detachLoop(device, { deferred: true });
   }

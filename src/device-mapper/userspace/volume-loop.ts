@@ -139,7 +139,8 @@ export class VolumeLoop {
     try {
       await this.#detach(name);
     } catch (error) {
-      if (link !== undefined) await this.note({ link });
+      const { readOnly } = this.noted ?? {};
+      await this.note({ ...(link === undefined ? {} : { link }), ...(readOnly === undefined ? {} : { readOnly }) });
       throw error;
     }
   }
@@ -148,6 +149,7 @@ export class VolumeLoop {
     for (let attempt = 1; ; attempt++) {
       const device = this.find();
       if (device === undefined) break;
+      this.#takeWrites(device);
       const result = detachLoop(device);
       if (result === "detached" && loopBackingFile(device) !== this.#file) break;
       // "detached" but still there: someone has it open, and the kernel would detach it at the close.
@@ -166,10 +168,17 @@ export class VolumeLoop {
     if (device !== undefined) refreshLoopSize(device);
   }
 
+  /** Before it is detached: a loop device goes on to refuse writes, whoever has it next. */
+  #takeWrites(device: string): void {
+    if (this.noted?.readOnly === true) setReadOnly(device, "read-write");
+  }
+
   /** Lets the kernel detach it when its last user closes it. */
   detachLater(): void {
     const device = this.find();
-    if (device !== undefined) detachLoop(device, { deferred: true });
+    if (device === undefined) return;
+    this.#takeWrites(device);
+    detachLoop(device, { deferred: true });
   }
 
   /** Takes `detachLater` back. */

@@ -193,6 +193,9 @@ describe("dmsetup's view of the devices in user space", { skip: cannotRun }, () 
     await swap("quiet", `0 65536 thin ${link("pool")} 6`);
     writeAt(device, 0, Buffer.alloc(4096, 1));
     await mapped.remove("quiet");
+    const next = await make("quiet", `0 65536 thin ${link("pool")} 6`, { readOnly: true });
+    await mapped.remove("quiet");
+    assert.equal((await runProgram("blockdev", "--getro", next)).output.trim(), "0"); // for whoever has that one next
   });
 
   test("linear devices lie on others, which they keep in use; striped, zero and error ones tell of themselves", async () => {
