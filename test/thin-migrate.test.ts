@@ -1,18 +1,21 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import type { TestContext } from "node:test";
+import { promisify } from "node:util";
 import { getopt } from "../src/cli/thin/getopt.ts";
 import type { TableSource } from "../src/cli/thin/thin-source.ts";
 import { ToolLine } from "../src/cli/thin/tool-line.ts";
 import { migrate, tool } from "../src/cli/thin/tools/thin-migrate.ts";
+import { TestPool } from "../src/device-mapper/userspace/test-pool.ts";
 import { lockFileSync } from "../src/linux/flock.ts";
 import { deviceNumber } from "../src/linux/device-path.ts";
 import { attachLoop, detachLoop } from "../src/linux/loop.ts";
 import { makeBlockFile } from "../src/thin/metadata.testing.ts";
 import { ThinMetadata } from "../src/thin/metadata.ts";
-import { lacksRequirement } from "./cli-support.ts";
+import { lacksRequirement, micaCommand } from "./cli-support.ts";
 import { ours, scratchFolder } from "./thin-tools-support.ts";
 
 const blockBytes = 64 * 1024;
@@ -88,6 +91,29 @@ class Copied {
 }
 
 suite("thin_migrate", () => {
+  test("finds the pool of a device in user space", async (t) => {
+    if (lacksRequirement(t)) return;
+    const pool = new TestPool();
+    t.after(() => pool.destroy());
+    await pool.create("pool", 64);
+    const origin = await pool.thin("pool", 1, 16);
+    writeFileSync(origin, "copied", { flag: "r+" });
+    await pool.mapper.flush("pool-1");
+    await pool.mapper.message("pool", "create_snap 2 1");
+    await pool.mapper.create("snapshot", "0 32768 thin pool 2");
+    await pool.mapper.message("pool", "reserve_metadata_snap");
+    const { blockDevice } = (await pool.mapper.info("snapshot"))!;
+    const copy = join(pool.folder, "copy");
+    const { stderr } = await promisify(execFile)(
+      process.execPath,
+      [micaCommand, "thin_migrate", "--source-dev", blockDevice!, "--dest-file", copy],
+      { env: { ...process.env, MICA_RUN_DIR: pool.runDir } },
+    );
+    assert.equal(stderr, "65536 bytes copied\n");
+    assert.ok(readFileSync(copy).equals(readFileSync(blockDevice!)));
+    for (const name of ["snapshot", "pool-1", "pool"]) await pool.mapper.remove(name);
+  });
+
   test("copies a device to a file, and brings that up to a snapshot of it", async (t) => {
     if (lacksRequirement(t)) return;
     const copied = new Copied(t);

@@ -8,6 +8,7 @@ import { openToRead } from "../open-to-read.ts";
 import { claimToWrite } from "../open-to-write.ts";
 import { openOutputFile } from "../output-file.ts";
 import { printError } from "../output.ts";
+import { tableSourceOf } from "../table-source.ts";
 import { findThinSource, type TableSource, type ThinSource } from "../thin-source.ts";
 import type { ThinTool } from "../thin-tool.ts";
 import type { ToolLine } from "../tool-line.ts";
@@ -23,7 +24,7 @@ export const tool: ThinTool = {
   operands: "--source-dev {device} {--dest-dev {device}|--dest-file {file}}",
   description: [
     "Copies those blocks of an active thin device that it maps to another device of the same size, or to a file. Which they are is read from the pool's metadata snapshot, which must be there: reserve one first (reserve_metadata_snap), and release it afterwards. The device must not be written to meanwhile, nor have been since the metadata snapshot was made: copy a snapshot of it, or one that is read-only.",
-    "For devices of the kernel's device mapper; those of pools in user space are copied by mica send and mica receive.",
+    "The device may be the kernel's, or one in user space. To copy a graph's containers from host to host, see mica send.",
   ],
   options: [
     { long: "source-dev", argument: "required", value: "DEVICE", help: "The thin device." },
@@ -59,8 +60,7 @@ export const tool: ThinTool = {
   async run(line) {
     const path = line.value("source-dev");
     if (path === undefined) throw new UsageError("--source-dev not specified.");
-    const { kernelMappedDevices } = await import("../../../device-mapper/kernel/kernel-mapped-devices.ts");
-    return migrate(kernelMappedDevices(), path, line);
+    return migrate(await tableSourceOf(path), path, line);
   },
 };
 
