@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { blockDiscard, deviceSizeBytes, isBlockDevice } from "./block-device.ts";
+import { blockDiscard, deviceSizeBytes, isBlockDevice, setReadOnly } from "./block-device.ts";
 import { bootId } from "./boot-id.ts";
 import { allocate, punchHole, zeroRange } from "./fallocate.ts";
 import { lockFile } from "./flock.ts";
@@ -223,6 +223,18 @@ describe("loop devices", { skip: skipUnlessRoot }, () => {
       detachLoop(device);
     }
     assert.deepEqual(loopsOf(path), []);
+  });
+
+  test("one that was made read-only is not when it is attached again", () => {
+    const path = join(folder, "again");
+    writeFileSync(path, Buffer.alloc(1 << 20));
+    let device = attachLoop(path);
+    setReadOnly(device, "read-only");
+    assert.equal(loopInfo(device)?.readOnly, true);
+    detachLoop(device);
+    device = attachLoop(path);
+    assert.equal(loopInfo(device)?.readOnly, false);
+    detachLoop(device);
   });
 
   test("a mounted one is busy, and goes later when asked", async () => {

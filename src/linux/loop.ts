@@ -1,4 +1,5 @@
 import { closeSync, constants, existsSync, openSync, readFileSync, readdirSync } from "node:fs";
+import { setReadOnly } from "./block-device.ts";
 import {
   loopCommand,
   loopConfig,
@@ -52,7 +53,9 @@ export function attachLoop(path: string, options: LoopOptions = {}): string {
       const device = `/dev/loop${free}`;
       // EEXIST: it is there, attached or not.
       if (options.number !== undefined) loopCommand(controlFd, loopRequest.add, free);
-      if (configure(device, fileFd, path, options)) return device;
+      if (!configure(device, fileFd, path, options)) continue;
+      if (options.readOnly !== true) makeWritable(device);
+      return device;
       if (options.number !== undefined) break;
     }
     const what = options.number === undefined ? "a free loop device" : `loop device ${options.number} free`;
@@ -61,6 +64,11 @@ export function attachLoop(path: string, options: LoopOptions = {}): string {
     closeSync(controlFd);
     closeSync(fileFd);
   }
+}
+
+/** What made a loop device read-only (`setReadOnly`) outlasts its file: the next that is attached, by any program, would be read-only too. */
+function makeWritable(device: string): void {
+  if (flagOf(device.slice("/dev/".length), "ro")) setReadOnly(device, "read-write");
 }
 
 /** False when another process took the device first. */
