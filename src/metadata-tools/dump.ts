@@ -32,34 +32,58 @@ export interface DumpOptions {
   readonly skipMappings?: boolean;
   /** In place of what the superblock says. */
   readonly description?: Partial<PoolDescription>;
-  /** Told of a device that has mappings but no details, and is left out; without it that is an error. */
-  readonly onStray?: (problem: string) => void;
+}
+
+/** A device to be told: what the pool knows of it, and the root of its mappings; undefined where it has none. */
+export interface DumpedTree {
+  readonly details: DeviceDetails;
+  readonly root: number | undefined;
 }
 
 /** Tells all that a pool's metadata says, device after device. @throws MetadataError at the first damage, unless the reader goes on */
 export function dump(reader: PoolReader, sink: PoolSink, options: DumpOptions = {}): void {
-  const { devices } = options;
   const details = reader.details();
+  const trees: DumpedTree[] = [];
+  for (const [id, root] of reader.mappingRoots()) {
+    if (!isWanted(id, options)) continue;
+    const device = details.get(id);
+    if (device === undefined) {
+      throw new MetadataError(
+        "EILSEQ",
+        `Cannot dump the metadata: thin device ${id} has mappings but no details. Run thin_check and thin_repair.`,
+      );
+    }
+    trees.push({ details: device, root });
+  }
+  dumpTrees(reader, trees, sink, options);
+}
+
+/** As `dump`, of devices that are given, by ascending id. */
+export function dumpTrees(
+  reader: PoolReader,
+  trees: readonly DumpedTree[],
+  sink: PoolSink,
+  options: DumpOptions,
+): void {
   sink.beginPool({ ...describe(reader), ...options.description });
   const runs = new MappingRuns(
     (virtualBlock, dataBlock, time, length) => sink.map(virtualBlock, dataBlock, time, length),
     "same time",
   );
-  for (const [id, root] of reader.mappingRoots()) {
-    if (devices !== undefined && devices.size > 0 && !devices.has(id)) continue;
-    const device = details.get(id);
-    if (device === undefined) {
-      refuseStray(id, options);
-      continue;
-    }
-    sink.beginDevice(device);
-    if (options.skipMappings !== true) {
-      reader.walkMappings(root, `thin device ${id}`, (words) => runs.add(words));
+  for (const { details, root } of trees) {
+    if (!isWanted(details.id, options)) continue;
+    sink.beginDevice(details);
+    if (options.skipMappings !== true && root !== undefined) {
+      reader.walkMappings(root, `thin device ${details.id}`, (words) => runs.add(words));
       runs.end();
     }
     sink.endDevice();
   }
   sink.endPool();
+}
+
+function isWanted(id: number, { devices }: DumpOptions): boolean {
+  return devices === undefined || devices.size === 0 || devices.has(id);
 }
 
 function describe({ superblock }: PoolReader): PoolDescription {
@@ -72,12 +96,4 @@ function describe({ superblock }: PoolReader): PoolDescription {
     // 0 in a metadata snapshot, whose space maps are wiped.
     dataBlocks: superblock.dataSpaceMap.blocks,
   };
-}
-
-function refuseStray(id: number, { onStray }: DumpOptions): void {
-  const problem = `thin device ${id}: it has mappings but no details`;
-  if (onStray === undefined) {
-    throw new MetadataError("EILSEQ", `Cannot dump the metadata: ${problem}. Run thin_check and thin_repair.`);
-  }
-  onStray(problem);
 }

@@ -14,24 +14,31 @@ import { type KeyRange, walkTree } from "./tree-walk.ts";
 /** Which of a pool's states to read: the committed one, the metadata snapshot, or the one that is at this very block. */
 export type PoolState = "committed" | "snapshot" | number;
 
-/** What to do about a node that cannot be read: throw, or go on with the next. */
-export type OnDamage = (problem: string, keys: KeyRange) => void;
+/** What to do about a node that cannot be read, in the place of which there should be these keys: throw, or go on with the next. */
+export type OnDamage = (problem: string, keys: KeyRange, block: number) => void;
 
 const refuseDamage: OnDamage = (problem) => {
   throw new MetadataError("EILSEQ", `Cannot read the metadata to its end: ${problem}. Run thin_check and thin_repair.`);
 };
+
+const noGrafts: ReadonlyMap<number, readonly number[]> = new Map();
 
 /** A pool's metadata, read from end to end. What is not asked for is not read. */
 export class PoolReader {
   readonly superblock: Superblock;
   readonly #file: BlockFile;
   readonly #onDamage: OnDamage;
+  readonly #grafts: ReadonlyMap<number, readonly number[]>;
 
-  /** @param superblock of the state that is read: see `readState` */
-  constructor(file: BlockFile, superblock: Superblock, onDamage: OnDamage = refuseDamage) {
+  /**
+   * @param superblock of the state that is read: see `readState`
+   * @param grafts by the node that cannot be read: those that were below it, found again, ascending by their keys
+   */
+  constructor(file: BlockFile, superblock: Superblock, onDamage: OnDamage = refuseDamage, grafts = noGrafts) {
     this.#file = file;
     this.superblock = superblock;
     this.#onDamage = onDamage;
+    this.#grafts = grafts;
   }
 
   /** The roots of all devices' mapping trees, by ascending id. */
@@ -81,7 +88,13 @@ export class PoolReader {
     what: string,
     leaf: (words: Uint32Array, block: number) => void,
     pass?: (block: number) => boolean,
+    // Nothing is put back below what was put back: that could go round in circles.
+    grafts = this.#grafts,
   ): void {
+    const damaged: OnDamage = (problem, keys, number) => {
+      this.#onDamage(`${what}: ${problem}`, keys, number);
+      for (const graft of grafts.get(number) ?? []) this.#walk(graft, valueWords, what, leaf, pass, noGrafts);
+    };
     walkTree(root, valueWords, {
       enter: (number, keys, memory) => {
         if (pass?.(number) === true) return undefined;
@@ -89,13 +102,12 @@ export class PoolReader {
           return this.#read(number, btreeNodeKind, memory);
         } catch (error) {
           if (!(error instanceof MetadataError)) throw error;
-          this.#onDamage(`${what}: ${error.message}`, keys);
+          damaged(error.message, keys, number);
           return undefined;
         }
       },
       leaf,
-      problem: (number, fault, keys) =>
-        this.#onDamage(`${what}: btree node at metadata block ${number}: ${fault}`, keys),
+      problem: (number, fault, keys) => damaged(`btree node at metadata block ${number}: ${fault}`, keys, number),
     });
   }
 

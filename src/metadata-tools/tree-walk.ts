@@ -74,7 +74,8 @@ export function walkTree(root: number, valueWords: number, visitor: TreeVisitor,
   walk(root, between.lowest, between.end, 0);
 }
 
-function nodeFault(words: Uint32Array, valueWords: number, keys: KeyRange): string | undefined {
+/** What is wrong with the form of a node whose checksum is right; undefined if nothing is. */
+export function nodeFault(words: Uint32Array, valueWords: number, keys: KeyRange): string | undefined {
   const count = entryCount(words);
   if (isLeaf(words) && valueWordsOf(words) !== valueWords) {
     return `its values have ${4 * valueWordsOf(words)} bytes, not ${4 * valueWords}`;

@@ -102,10 +102,10 @@ export const poolShapes: readonly PoolShape[] = [
     dataBlocks: 5000,
     use(metadata, random, commit) {
       metadata.createThin(0);
-      insertRun(metadata, 0, 0, 600);
+      insertRun(metadata, 0, 0, 300);
       for (let id = 1; id <= 320; id++) {
         metadata.createSnapshot(id, random(4) === 0 ? random(id) : 0);
-        if (id % 16 === 0) insertRun(metadata, id, random(600), 3);
+        if (id % 16 === 0) insertRun(metadata, id, random(300), 3);
         if (id % 40 === 0) commit();
       }
     },

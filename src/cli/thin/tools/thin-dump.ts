@@ -3,7 +3,7 @@ import { dump, type DumpOptions, type PoolDescription, type PoolSink } from "../
 import { PoolReader, readState } from "../../../metadata-tools/pool-reader.ts";
 import { PoolTextWriter } from "../../../metadata-tools/pool-text-writer.ts";
 import { PoolXmlWriter } from "../../../metadata-tools/pool-xml-writer.ts";
-import { repair } from "../../../metadata-tools/repair.ts";
+import { repair } from "../../../metadata-tools/repair/repair.ts";
 import { TextWriter } from "../../../metadata-tools/text-writer.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { UsageError } from "../../usage-error.ts";

@@ -1,6 +1,6 @@
 import { realpathSync } from "node:fs";
 import { PoolBuilder } from "../../../metadata-tools/pool-builder.ts";
-import { repair } from "../../../metadata-tools/repair.ts";
+import { repair } from "../../../metadata-tools/repair/repair.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { openToRead } from "../open-to-read.ts";
 import { openToWrite } from "../open-to-write.ts";
