@@ -1,7 +1,6 @@
 import { createReadStream } from "node:fs";
-import type { Command } from "commander";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { humanSize } from "../../graph/options/size.ts";
-import { examples } from "../examples.ts";
 import { interruption } from "../interruption.ts";
 import { print } from "../print.ts";
 import { printable } from "../printable.ts";
@@ -18,7 +17,7 @@ interface ReceiveFlags {
 }
 
 /** `mica receive` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Reads a stream of `mica send` from standard input, or from a file, makes a container of it, with the same bytes, and prints its ID. NAME is what it is " +
@@ -28,15 +27,13 @@ export function configure(command: Command): void {
     .option("-i, --input <file>", "read from this file; - is standard input")
     .option("--pending", "list what broke off, with its tokens")
     .option("--discard <name>", "throw away what broke off, by name, identity or token")
-    .addHelpText(
-      "after",
-      examples(
-        ["mica send web | ssh host mica receive", "a container from another host"],
-        ["mica receive -i monday.mica", "out of a backup"],
-        ["mica receive web-copy -i monday.mica", "by another name"],
-        ["mica create monday web", "a container of a snapshot that was received"],
-        ["mica receive --pending", "what broke off"],
-      ),
+    .explainArguments({ name: "what the container is to be called; without it, as at the sender's" })
+    .examples(
+      ["mica send web | ssh host mica receive", "a container from another host"],
+      ["mica receive -i monday.mica", "out of a backup"],
+      ["mica receive web-copy -i monday.mica", "by another name"],
+      ["mica create monday web", "a container of a snapshot that was received"],
+      ["mica receive --pending", "what broke off"],
     )
     .action(async (name: string | undefined, flags: ReceiveFlags) => {
       const others = [name, flags.input, flags.pending, flags.discard].filter((each) => each !== undefined).length;
@@ -55,7 +52,7 @@ export function configure(command: Command): void {
     });
 }
 
-async function receive(command: Command, name: string | undefined, file: string | undefined): Promise<void> {
+async function receive(command: DocumentedCommand, name: string | undefined, file: string | undefined): Promise<void> {
   await withOwnGraph(command, "make", async (graph, settings) => {
     const bar = settings.json ? undefined : await transferBar();
     try {
@@ -74,7 +71,7 @@ async function receive(command: Command, name: string | undefined, file: string 
   });
 }
 
-async function listPending(command: Command): Promise<void> {
+async function listPending(command: DocumentedCommand): Promise<void> {
   await withOwnGraph(command, "refuse", async (graph, settings) => {
     const pending = await graph.pendingReceives();
     const shown = pending.map((each) => ({ ...each, from: each.from ?? null, resume: each.resume ?? null }));
@@ -101,7 +98,7 @@ async function listPending(command: Command): Promise<void> {
   });
 }
 
-async function discard(command: Command, which: string): Promise<void> {
+async function discard(command: DocumentedCommand, which: string): Promise<void> {
   await withOwnGraph(command, "refuse", async (graph, settings) => {
     const { snapshot, name } = await graph.discardReceive(which);
     print(settings, { snapshot, name }, () => "");

@@ -1,8 +1,7 @@
 import type { WriteStream } from "node:fs";
 import { open, rm } from "node:fs/promises";
-import type { Command } from "commander";
+import type { DocumentedCommand } from "../documented-command.ts";
 import { errorCode } from "../../linux/system-error.ts";
-import { examples } from "../examples.ts";
 import { interruption } from "../interruption.ts";
 import { print } from "../print.ts";
 import { transferBar } from "../transfer-bar.ts";
@@ -18,7 +17,7 @@ interface SendFlags {
 }
 
 /** `mica send` */
-export function configure(command: Command): void {
+export function configure(command: DocumentedCommand): void {
   command
     .description(
       "Writes a container's device as a stream for `mica receive`, to standard output or to a file: the blocks that it has, or with --from only those that " +
@@ -29,15 +28,15 @@ export function configure(command: Command): void {
     .option("-o, --output <file>", "write to this file; - is standard output")
     .option("--compress", "compress the data, where that makes them less")
     .option("--resume <token>", "go on with a stream that broke off; CONTAINER and --from are in the token")
-    .addHelpText(
-      "after",
-      examples(
-        ["mica send web | ssh host mica receive", "a container to another host"],
-        ["mica snapshot web monday", "keep it as it is"],
-        ["mica send monday -o monday.mica", "a backup"],
-        ["mica send tuesday --from monday | ssh host mica receive", "what has changed since"],
-        ["mica send --resume TOKEN | ssh host mica receive", "go on after a break"],
-      ),
+    .explainArguments({
+      container: "a container or a snapshot, by its name, its ID, or the first characters of its ID",
+    })
+    .examples(
+      ["mica send web | ssh host mica receive", "a container to another host"],
+      ["mica snapshot web monday", "keep it as it is"],
+      ["mica send monday -o monday.mica", "a backup"],
+      ["mica send tuesday --from monday | ssh host mica receive", "what has changed since"],
+      ["mica send --resume TOKEN | ssh host mica receive", "go on after a break"],
     )
     .action(async (container: string | undefined, flags: SendFlags) => {
       const file = flags.output === "-" ? undefined : flags.output;
@@ -87,6 +86,7 @@ async function newFile(path: string): Promise<WriteStream> {
     if (errorCode(error) !== "EEXIST") throw error;
     throw new Error(
       `Cannot write the stream to '${path}': there is something already. Remove it, or name another file`,
+      { cause: error },
     );
   }
 }
