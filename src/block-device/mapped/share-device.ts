@@ -91,13 +91,17 @@ function duplicateClaim(pid: number, rdev: bigint): number | undefined {
 
 function isClaim(pid: number, name: string, rdev: bigint): boolean {
   try {
-    const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${name}`, "latin1"))?.[1];
     // Looked at first: to ask a file of any other kind for its number could ask an engine.
-    if ((parseInt(flags ?? "0", 8) & constants.O_NOATIME) === 0) return false;
-    return statSync(`/proc/${pid}/fd/${name}`, { bigint: true }).rdev === rdev;
+    return isMarkedAsClaim(pid, name) && statSync(`/proc/${pid}/fd/${name}`, { bigint: true }).rdev === rdev;
   } catch {
     return false; // it was closed meanwhile
   }
+}
+
+/** Whether a process has a descriptor only to keep others away. @throws Error when there is no such descriptor (any more) */
+export function isMarkedAsClaim(pid: number, name: string): boolean {
+  const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${name}`, "latin1"))?.[1];
+  return (parseInt(flags ?? "0", 8) & constants.O_NOATIME) !== 0;
 }
 
 /** Files are not shared with what the kernel does through a loop device of theirs. */

@@ -23,11 +23,13 @@ export interface DeviceRecord {
   readOnly: boolean;
   /** Of a device without a table in force. */
   suspended: boolean;
+  /** How often its name or uuid changed while a table was in force: those are events of the device, beside its target's. */
+  events: number;
   /** The number that was asked for. */
   minor?: number | undefined;
 }
 
-const none = { uuid: "", readOnly: false, suspended: false };
+const none = { uuid: "", readOnly: false, suspended: false, events: 0 };
 
 /**
  * The records, a file each in the run folder. They end with the boot. A device that was made in one go, as the graph's are, has none. Whoever

@@ -1,5 +1,6 @@
 import { poolEnded } from "../../block-device/pool-process.ts";
 import { mappedRunDir } from "../../block-device/mapped/mapped-process.ts";
+import { errorCode } from "../../linux/system-error.ts";
 import type { Place } from "./place.ts";
 import type { RunningDevices } from "./running-devices.ts";
 import { translated } from "./translated.ts";
@@ -34,17 +35,15 @@ async function removeVolume(
   place: Place,
   options: { deferred?: boolean },
 ): Promise<"removed" | "deferred"> {
-  const loop = devices.loop(place);
   // I/O that is held would keep the loop device from ever being let go.
   if ((await devices.volume(place)).suspended) await devices.release(place);
-  if (options.deferred === true && loop.busy()) {
+  if ((await detach(devices, name, place, options)) === "in use") {
     await devices.send(place, `defer ${place.file} on`);
-    loop.detachLater();
+    devices.loop(place).detachLater();
     return "deferred";
   }
-  await translated(loop.detach(name));
   await devices.send(place, `deactivate ${place.file}`);
-  loop.forget();
+  devices.loop(place).forget();
   return "removed";
 }
 
@@ -55,25 +54,51 @@ async function removeHost(
   place: Place,
   options: { deferred?: boolean },
 ): Promise<"removed" | "deferred"> {
-  const loop = devices.loop(place);
-  const isPool = place.kind === "pool";
-  if (options.deferred === true && (isPool || loop.busy())) {
-    const answer = await devices.send(place, isPool ? `defer ${place.host} on` : "defer on");
-    if (answer !== "gone") {
-      if (!isPool) loop.detachLater();
-      return "deferred";
-    }
-  } else {
-    // A pool with volumes stays as it is; its engine says which.
-    const inUse = isPool && (await devices.volumes(place)).length > 0;
-    if (!inUse && loop.announced) await detachHost(devices, name, place);
-    await devices.send(place, "shutdown");
-  }
-  await translated(poolEnded(isPool ? devices.runDir : mappedRunDir(devices.runDir), place.host));
+  const done =
+    place.kind === "pool" && options.deferred === true
+      ? await devices.send(place, `defer ${place.host} on`)
+      : await endHost(devices, name, place, options);
+  if (done !== "gone") return "deferred";
+  await translated(poolEnded(place.kind === "pool" ? devices.runDir : mappedRunDir(devices.runDir), place.host));
   return "removed";
 }
 
-async function detachHost(devices: RunningDevices, name: string, place: Place): Promise<void> {
-  if (await devices.isHeld(place)) await devices.release(place);
-  await translated(devices.loop(place).detach(name));
+/** "gone", or what its engine answers while it waits for its last user. */
+async function endHost(
+  devices: RunningDevices,
+  name: string,
+  place: Place,
+  options: { deferred?: boolean },
+): Promise<string> {
+  const loop = devices.loop(place);
+  // A pool with volumes stays as it is; its engine says which.
+  const hasVolumes = place.kind === "pool" && (await devices.volumes(place)).length > 0;
+  if (!hasVolumes && loop.announced) {
+    if (await devices.isHeld(place)) await devices.release(place);
+    if ((await detach(devices, name, place, options)) === "in use") {
+      const answer = await devices.send(place, "defer on");
+      if (answer !== "gone") loop.detachLater();
+      return answer;
+    }
+  }
+  await devices.send(place, "shutdown");
+  return "gone";
+}
+
+/** Detaches the loop device. "in use", and all is as before, when somebody has it open and the removal is deferred. */
+async function detach(
+  devices: RunningDevices,
+  name: string,
+  place: Place,
+  { deferred = false }: { deferred?: boolean },
+): Promise<"detached" | "in use"> {
+  const loop = devices.loop(place);
+  if (deferred && loop.busy()) return "in use";
+  try {
+    await translated(loop.detach(name));
+    return "detached";
+  } catch (error) {
+    if (deferred && errorCode(error) === "EBUSY") return "in use";
+    throw error;
+  }
 }

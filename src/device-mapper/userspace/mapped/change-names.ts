@@ -1,6 +1,8 @@
 import { DeviceMapperError } from "../../device-mapper-error.ts";
 import { requireDeviceName } from "../../device-name.ts";
 import { linkPath, requireFreeLink } from "../device-link.ts";
+import type { DeviceRecord } from "../device-records.ts";
+import type { Place } from "../place.ts";
 import { type MappedContext, requireDevice, seeDevice } from "./mapped-context.ts";
 
 /** Most bytes of a uuid (linux/dm-ioctl.h, DM_UUID_LEN, less its end). */
@@ -16,7 +18,10 @@ export async function createDevice(
   requireDeviceName(name);
   await locks.withNames(async () => {
     await requireFreeName(context, name);
-    if (uuid !== "") takeUuid(context, name, uuid);
+    if (uuid !== "") {
+      requireFreeUuid(context, uuid);
+      devices.records.index(uuid, name);
+    }
     devices.records.write(name, { uuid, minor });
   });
 }
@@ -33,7 +38,7 @@ export async function renameDevice(context: MappedContext, name: string, newName
   const { record, place } = await requireDevice(context, name);
   await locks.withNames(async () => {
     await requireFreeName(context, newName);
-    devices.records.write(name, { ...record, place: place ?? record?.place });
+    devices.records.write(name, renamed(record, place));
     if (place !== undefined) await devices.loop(place).note({ name: newName });
     devices.records.rename(name, newName);
     if (record !== undefined && record.uuid !== "") devices.records.index(record.uuid, newName);
@@ -41,18 +46,25 @@ export async function renameDevice(context: MappedContext, name: string, newName
   if (place !== undefined) await devices.loop(place).note({ link: linkPath(deviceDir, newName) });
 }
 
-/** @throws DeviceMapperError EINVAL when it has one, EBUSY when another has it */
+/** @throws DeviceMapperError EBUSY when a device has it, EINVAL when this one has another */
 export async function giveUuid(context: MappedContext, name: string, uuid: string): Promise<void> {
   const { devices, locks } = context;
   const { record, place } = await requireDevice(context, name);
-  if (record !== undefined && record.uuid !== "") {
-    throw new DeviceMapperError("EINVAL", `Cannot give '${name}' the uuid '${uuid}': it has '${record.uuid}'`);
-  }
   await locks.withNames(async () => {
-    takeUuid(context, name, uuid);
-    devices.records.write(name, { ...record, place: place ?? record?.place, uuid });
+    requireFreeUuid(context, uuid);
+    if (record !== undefined && record.uuid !== "") {
+      throw new DeviceMapperError("EINVAL", `Cannot give '${name}' the uuid '${uuid}': it has '${record.uuid}'`);
+    }
+    devices.records.index(uuid, name);
+    devices.records.write(name, { ...renamed(record, place), uuid });
     return Promise.resolve();
   });
+}
+
+/** The record of a device whose name or uuid changes: for one with a table in force that is an event. */
+function renamed(record: DeviceRecord | undefined, place: Place | undefined): Partial<DeviceRecord> {
+  const events = (record?.events ?? 0) + (place === undefined ? 0 : 1);
+  return { ...record, place: place ?? record?.place, events };
 }
 
 async function requireFreeName(context: MappedContext, name: string): Promise<void> {
@@ -62,13 +74,12 @@ async function requireFreeName(context: MappedContext, name: string): Promise<vo
   requireFreeLink(linkPath(context.deviceDir, name), context.devices.runDir);
 }
 
-function takeUuid({ devices }: MappedContext, name: string, uuid: string): void {
+function requireFreeUuid({ devices }: MappedContext, uuid: string): void {
   if (uuid === "" || Buffer.byteLength(uuid) > mostUuidBytes) {
     throw new DeviceMapperError("EINVAL", `Cannot use the uuid '${uuid}': it has 1 to ${mostUuidBytes} bytes`);
   }
   const other = devices.records.nameOf(uuid);
-  if (other !== undefined && other !== name && devices.record(other) !== undefined) {
+  if (other !== undefined && devices.record(other) !== undefined) {
     throw new DeviceMapperError("EBUSY", `Cannot use the uuid '${uuid}': '${other}' has it`);
   }
-  devices.records.index(uuid, name);
 }

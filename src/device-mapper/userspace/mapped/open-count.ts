@@ -1,4 +1,5 @@
 import { readdirSync, readlinkSync } from "node:fs";
+import { isMarkedAsClaim } from "../../../block-device/mapped/share-device.ts";
 import { mountTable } from "../../../linux/mount-table.ts";
 import { loopBusy } from "../../../linux/loop.ts";
 import type { Place } from "../place.ts";
@@ -27,7 +28,7 @@ function openDescriptors(device: string): number {
   let count = 0;
   for (const pid of readdirSync("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
-    for (const fd of entries(`/proc/${pid}/fd`)) if (target(`/proc/${pid}/fd/${fd}`) === device) count++;
+    for (const fd of entries(`/proc/${pid}/fd`)) if (isUse(Number(pid), fd, device)) count++;
   }
   return count;
 }
@@ -41,10 +42,11 @@ function entries(folder: string): string[] {
   }
 }
 
-function target(link: string): string | undefined {
+/** What a mapped device stands on it has open twice, once only to keep others away. */
+function isUse(pid: number, fd: string, device: string): boolean {
   try {
-    return readlinkSync(link);
+    return readlinkSync(`/proc/${pid}/fd/${fd}`) === device && !isMarkedAsClaim(pid, fd);
   } catch {
-    return undefined;
+    return false;
   }
 }

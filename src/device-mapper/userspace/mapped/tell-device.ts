@@ -76,7 +76,7 @@ export async function infoOf(context: MappedContext, seen: SeenDevice): Promise<
     uuid: record?.uuid ?? "",
     ...(await numbersAt(context, place)),
     openCount: place === undefined ? 0 : await openCount(devices, place),
-    eventNumber: state?.eventNumber ?? 0,
+    eventNumber: (state?.eventNumber ?? 0) + (record?.events ?? 0),
     suspended: state?.suspended ?? record?.suspended ?? false,
     readOnly: record?.readOnly ?? false,
     liveTable: place !== undefined,

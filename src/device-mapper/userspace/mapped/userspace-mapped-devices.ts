@@ -141,11 +141,13 @@ class UserspaceMappedDevices implements MappedDevices {
       return "";
     }
     const pool = await this.#target(name, sector);
+    if (pool === undefined) return "";
     return translated(Promise.resolve(message).then(parsePoolMessage)).then(() => this.#devices.send(pool, message));
   }
 
   async messages(name: string, sector: number, messages: readonly string[]): Promise<void> {
-    await this.#devices.sendBatch(await this.#target(name, sector), messages);
+    const pool = await this.#target(name, sector);
+    if (pool !== undefined) await this.#devices.sendBatch(pool, messages);
   }
 
   async table(name: string, slot: TableSlot = "live"): Promise<TableSegment[]> {
@@ -175,7 +177,7 @@ class UserspaceMappedDevices implements MappedDevices {
       signal?.throwIfAborted();
       const seen = await this.#see(name);
       const pool = seen.place?.kind === "pool" ? await this.#devices.pool(seen.place) : undefined;
-      const eventNumber = pool?.eventNumber ?? 0;
+      const eventNumber = (pool?.eventNumber ?? 0) + (seen.record?.events ?? 0);
       if (eventNumber !== afterEventNumber) return eventNumber;
       // Aborted, it ends early, and the next turn says so.
       await sleep(EVENT_POLL_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
@@ -197,9 +199,10 @@ class UserspaceMappedDevices implements MappedDevices {
     return place;
   }
 
-  /** The pool that a message is for. Its own words only: engines know others. */
-  async #target(name: string, sector: number): Promise<Place> {
-    const place = await this.#live(name);
+  /** The pool that a message is for; undefined for a device without a table, of which the kernel takes any message and does nothing. */
+  async #target(name: string, sector: number): Promise<Place | undefined> {
+    const { place } = await this.#see(name);
+    if (place === undefined) return undefined;
     const [segment] = place.kind === "pool" ? await this.table(name) : [];
     if (place.kind === "pool" && sector >= 0 && sector < segment.length) return place;
     const why = place.kind === "pool" ? `it has no sector ${sector}` : "its target takes none";
