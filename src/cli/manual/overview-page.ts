@@ -8,7 +8,8 @@ import { asSentence } from "./sentence.ts";
 
 /** mica(1). @param tools names of the programs with pages of their own in section 8 */
 export function overviewPage(program: DocumentedCommand, tools: readonly string[]): string {
-  const { summary, description, deviceMappers, environment, files, examples, dmsetup, thinTools, storageOptions } = overview;
+  const { summary, description, deviceMappers, environment, files, examples, dmsetup, thinTools, storageOptions } =
+    overview;
   const toolPages = tools.map((tool) => `${tool}(8)`);
   const lines = [
     ...head("mica", 1, summary, "src/cli"),
