@@ -11,7 +11,7 @@ import { openToRead } from "../open-to-read.ts";
 import { openOutputFile } from "../output-file.ts";
 import { writeAll } from "../output.ts";
 import { describedPool, poolOptions } from "../pool-options.ts";
-import { tellRepair } from "../tell-repair.ts";
+import { reportOption, tellRepair } from "../tell-repair.ts";
 import type { ThinTool } from "../thin-tool.ts";
 import type { ToolLine } from "../tool-line.ts";
 
@@ -45,6 +45,7 @@ export const tool: ThinTool = {
     { long: "dev-id", argument: "required", value: "ID", help: "Dump this device only; may be given several times." },
     { long: "skip-mappings", help: "Leave the mappings out." },
     { long: "repair", short: "r", help: "Dump what can be read of damaged metadata; see thin_repair." },
+    { ...reportOption, help: `With --repair: ${reportOption.help}` },
     { long: "quiet", short: "q", help: "With --repair, do not tell what is lost." },
     ...poolOptions,
   ],

@@ -5,7 +5,7 @@ import { exitStatus } from "../../exit-status.ts";
 import { openToRead } from "../open-to-read.ts";
 import { openToWrite } from "../open-to-write.ts";
 import { describedPool, poolOptions } from "../pool-options.ts";
-import { tellRepair } from "../tell-repair.ts";
+import { reportOption, tellRepair } from "../tell-repair.ts";
 import type { ThinTool } from "../thin-tool.ts";
 
 /** `thin_repair` */
@@ -14,7 +14,7 @@ export const tool: ThinTool = {
   summary: "save what can be read of a thin pool's damaged metadata",
   operands: "-i {device|file} -o {device|file}",
   description: [
-    "Reads damaged metadata, and writes all that can be read of it to another device or file as sound metadata, its reference counts counted anew. What was damaged is not changed. Where the superblock is lost, or the trees that it names, the best trees are looked for in all of the device.",
+    "Reads damaged metadata, and writes all that can be read of it to another device or file as sound metadata, its reference counts counted anew. What was damaged is not changed. Where the superblock is lost, or the trees that it names, the best trees are looked for in all of the device; nodes to which nothing leads any more are put back where it can be proven that they belong.",
     "What is lost is told on standard error. A file that is written to must be there before, and be large enough. The pool must not run meanwhile.",
   ],
   options: [
@@ -27,6 +27,8 @@ export const tool: ThinTool = {
       help: "Where sound metadata is written.",
     },
     ...poolOptions,
+    { long: "json", help: "Write what --report writes to standard output." },
+    reportOption,
     { long: "quiet", short: "q", help: "Do not tell what is lost." },
   ],
   examples: [
