@@ -24,8 +24,13 @@ clean_up() {
   for loop in /dev/loop2015 /dev/loop2016; do
     losetup "$loop" >/dev/null 2>&1 && losetup -d "$loop"
   done
-  command -v thin_check >/dev/null && thin_check /tmp/meta.data.img
+  local sound=0
+  if command -v thin_check >/dev/null; then
+    thin_check /tmp/meta.data.img
+    sound=$?
+  fi
   rm -f /tmp/data.img /tmp/meta.data.img
+  [ "$sound" = 0 ] || exit "$sound"
 }
 for path in /tmp/data.img /tmp/meta.data.img /mnt/base /mnt/mysnap1 /mnt/mysnap2; do
   [ ! -e "$path" ] || { echo "Cannot begin: $path is there already" >&2; exit 1; }
