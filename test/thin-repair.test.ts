@@ -7,6 +7,7 @@ import { indexHeaderWords } from "../src/persistent-data/bitmap-index.ts";
 import { Block, blockBytes } from "../src/persistent-data/block.ts";
 import { childAt, isLeaf, valueAt } from "../src/persistent-data/btree-node.ts";
 import { readU64 } from "../src/persistent-data/u64.ts";
+import type { RepairReport } from "../src/metadata-tools/repair/repair-report.ts";
 import { readSuperblock, type Superblock } from "../src/thin/superblock.ts";
 import { ThinMetadata } from "../src/thin/metadata.ts";
 import { makeBlockFile } from "../src/thin/metadata.testing.ts";
@@ -66,11 +67,11 @@ function mappingsOf(dump: string): Map<string, Set<string>> {
 }
 
 suite("thin_repair", () => {
-  const places: { what: string; find: (pool: Pool, path: string) => number; keeps: "all" | "devices" | "pool" }[] = [
+  const places: { what: string; find: (pool: Pool, path: string) => number; keeps: "all" | "devices" }[] = [
     { what: "a leaf of mappings", keeps: "devices", find: (pool, path) => leafBelow(pool, largestDevice(path).root) },
-    { what: "an inner node of mappings", keeps: "devices", find: (_, path) => largestDevice(path).root },
-    { what: "the root of devices", keeps: "pool", find: ({ superblock }) => superblock.mappingRoot },
-    { what: "the device details", keeps: "pool", find: ({ superblock }) => superblock.detailsRoot },
+    { what: "an inner node of mappings", keeps: "all", find: (_, path) => largestDevice(path).root },
+    { what: "the root of devices", keeps: "all", find: ({ superblock }) => superblock.mappingRoot },
+    { what: "the device details", keeps: "all", find: ({ superblock }) => superblock.detailsRoot },
     { what: "the data space map's index", keeps: "all", find: ({ superblock }) => superblock.dataSpaceMap.bitmapRoot },
     {
       what: "a metadata bitmap",
@@ -78,7 +79,7 @@ suite("thin_repair", () => {
       find: (pool) =>
         readIndexEntry(pool.block(pool.superblock.metadataSpaceMap.bitmapRoot).words, indexHeaderWords).bitmap,
     },
-    { what: "the superblock", keeps: "pool", find: () => 0 },
+    { what: "the superblock", keeps: "all", find: () => 0 },
   ];
 
   for (const { what, find, keeps } of places) {
@@ -88,6 +89,7 @@ suite("thin_repair", () => {
       const sound = join(folder, "sound");
       const bad = join(folder, "bad");
       const good = join(folder, "good");
+      const told = join(folder, "report");
       madePools[3].make(sound);
       const pool = new Pool(sound);
       pool.writeDamaged(bad, find(pool, sound));
@@ -100,7 +102,15 @@ suite("thin_repair", () => {
         `--data-block-size=${dataBlockSizeSectors}`,
         `--nr-data-blocks=${dataSpaceMap.blocks}`,
       ];
-      const { status, stderr } = ours("thin_repair", "-i", bad, "-o", good, ...(find(pool, sound) === 0 ? known : []));
+      const { status, stderr } = ours(
+        "thin_repair",
+        "-i",
+        bad,
+        "-o",
+        good,
+        `--report=${told}`,
+        ...(find(pool, sound) === 0 ? known : []),
+      );
       assert.equal(status, 0, stderr);
       const checked = ours("thin_check", good);
       assert.equal(checked.status, 0, checked.stderr);
@@ -109,7 +119,13 @@ suite("thin_repair", () => {
       if (keeps === "all") assert.deepEqual(after, before);
       if (keeps === "devices") assert.deepEqual([...after.keys()], [...before.keys()]);
       if (keeps === "devices") assert.match(stderr, /^lost: thin device \d+: /m);
-      if (keeps === "pool") assert.ok(after.size > 0);
+      const report = JSON.parse(readFileSync(told, "utf8")) as RepairReport;
+      const lost = report.devices.filter((device) => device.lost !== 0).map(({ id }) => String(id));
+      for (const [id, mappings] of before) {
+        const isLost = [...mappings].some((mapping) => after.get(id)?.has(mapping) !== true);
+        if (isLost) assert.ok(lost.includes(id), `device ${id} lost something, and the report does not say so`);
+      }
+      if (keeps === "devices") assert.ok(report.devices.some(({ lostRanges }) => lostRanges.length > 0));
       let kept = 0;
       let had = 0;
       for (const [id, mappings] of before) {
