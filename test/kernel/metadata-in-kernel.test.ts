@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
-import { truncateSync } from "node:fs";
+import { copyFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { check } from "../../src/metadata-tools/check.ts";
+import { PoolBuilder } from "../../src/metadata-tools/pool-builder.ts";
+import { repair } from "../../src/metadata-tools/repair/repair.ts";
+import { openBlockFile } from "../../src/persistent-data/block-file.ts";
 import { ThinMetadata } from "../../src/thin/metadata.ts";
 import {
   engineDump,
@@ -46,7 +49,19 @@ function fill(metadata: ThinMetadata): void {
   metadata.commit(nothing);
 }
 
-const script = `
+/** Metadata without its superblock, repaired; device 3 is read to its end, and device 4 written to. */
+const repairedScript = `
+dmsetup create repaired --table "0 ${55_000 * 128} thin-pool /dev/vdc /dev/vdb 128 0"
+echo "repaired: $(dmsetup status repaired)"
+for id in 1 3 4; do dmsetup create r$id --table "0 12800000 thin /dev/mapper/repaired $id"; done
+echo "repaired thin: $(dmsetup status r1)"
+dd if=/dev/mapper/r3 of=/dev/null bs=64k count=300 2>/dev/null && echo "repaired read"
+dd if=/dev/zero of=/dev/mapper/r4 bs=64k seek=400 count=10 conv=fsync 2>/dev/null && echo "repaired written"
+for id in 1 3 4; do dmsetup remove r$id; done
+echo "repaired after: $(dmsetup status repaired)"
+dmsetup remove repaired`;
+
+const script = `${repairedScript}
 dmsetup create pool --table "0 ${dataBlocks * 128} thin-pool /dev/vda /dev/vdb 128 0"
 echo "status: $(dmsetup status pool)"
 for id in 1 2 21; do dmsetup create v$id --table "0 12800000 thin /dev/mapper/pool $id"; done
@@ -68,6 +83,20 @@ dmsetup message pool 0 "delete 100"
 echo "after: $(dmsetup status pool)"
 dmsetup remove pool`;
 
+function repairWithoutSuperblock(path: string, into: string): void {
+  const damaged = `${into}.damaged`;
+  copyFileSync(path, damaged);
+  const block = openBlockFile(damaged);
+  block.write(0, [new Uint8Array(4096)]);
+  makeBlockFile(into, 40_000);
+  const output = openBlockFile(into);
+  repair(block, new PoolBuilder(output), {
+    description: { transactionId: 5, dataBlockSize: 128, dataBlocks: 55_000 },
+  });
+  block.close();
+  output.close();
+}
+
 test(
   "the kernel grows, uses and changes metadata made here, and it comes back sound",
   { skip: missing ?? false },
@@ -84,10 +113,18 @@ test(
       metadata.close();
       assert.equal(thinCheckComplaints(path), "");
       const before = thinDump(path);
+      const repaired = join(folder, "repaired");
+      repairWithoutSuperblock(path, repaired);
+      assert.equal(thinCheckComplaints(repaired), "");
+      assert.deepEqual(thinDump(repaired), before);
       truncateSync(path, metadataBlocks * 4096);
 
-      const output = await runInKernel(script, [path, data]);
+      const output = await runInKernel(script, [path, data, repaired]);
       ranInKernel(t, kernelNames.qemu, 1);
+      assert.match(output, /repaired: 0 \d+ thin-pool 5 \d+\/\d+ \d+\/55000 - rw /);
+      assert.match(output, new RegExp(`repaired thin: 0 12800000 thin ${mappedBlocks * 128} ${highest * 128 + 127}`));
+      assert.match(output, /repaired read\n[^]*repaired written\n[^]*repaired after: 0 \d+ thin-pool 5 .* - rw /);
+      assert.equal(thinCheckComplaints(repaired), "");
       assert.match(output, new RegExp(`status: 0 \\d+ thin-pool 5 \\d+/${metadataBlocks} \\d+/${dataBlocks} \\d+ rw `));
       assert.match(output, new RegExp(`thin: 0 12800000 thin ${mappedBlocks * 128} ${highest * 128 + 127}`));
       assert.match(output, new RegExp(`after: 0 \\d+ thin-pool 6 \\d+/${metadataBlocks} \\d+/${dataBlocks} \\d+ rw `));
