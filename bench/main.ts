@@ -276,10 +276,10 @@ async function dmsetup(): Promise<void> {
   ]);
   row("… in one go through the library", figures.batchByLibrary, batchInProcess, "that");
   row(
-    "… in one go by `mica dmsetup message --batch`, less node's start",
-    figures.batchByCommand - node,
-    batchInProcess,
-    "that",
+    "… by `mica dmsetup message POOL 0 --batch FILE`, a whole process",
+    figures.batchByCommand,
+    figures.message + batchInProcess,
+    "one message's process and that",
   );
   row("… one by one through the library, each on the disk", figures.oneByOne, batchInProcess, "that");
 }
