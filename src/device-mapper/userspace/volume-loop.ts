@@ -19,7 +19,7 @@ import {
 import { errorCode } from "../../linux/system-error.ts";
 import { setReadOnly } from "../../linux/block-device.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
-import { makeLink } from "./device-link.ts";
+import { makeLink, requireFreeLink } from "./device-link.ts";
 
 /** Tries, and the time between, for those who open a device only to look at it. */
 const SETTLE_TRIES = 100;
@@ -79,16 +79,21 @@ export class VolumeLoop {
     forgetNote(this.#note);
   }
 
-  /** Notes something of the device, and makes it so: its link, in the place of the one before, and whether it takes writes. */
+  /**
+   * Notes something of the device, and makes it so: its link, in the place of the one before, and whether it takes writes. Who is killed here leaves no
+   * link that nobody knows of. Where nothing is attached (any more), what attaches makes it so.
+   */
   async note(changes: Omit<DeviceNote, "device">): Promise<void> {
     const lock = await lockFile(this.#note);
     try {
       const before = this.noted ?? {};
       const after = { ...before, ...changes };
-      writeNote(this.#note, after);
-      if (after.device === undefined) return;
-      if (changes.link !== undefined) makeLink(changes.link, after.device, this.#runDir);
+      if (changes.link !== undefined) requireFreeLink(changes.link, this.#runDir);
       if (before.link !== after.link) removeNotedLink(before);
+      writeNote(this.#note, after);
+      // The device that an earlier maker noted may be another's by now.
+      if (after.device === undefined || loopBackingFile(after.device) !== this.#file) return;
+      if (changes.link !== undefined) makeLink(changes.link, after.device, this.#runDir);
       if (changes.readOnly !== undefined) setReadOnly(after.device, changes.readOnly ? "read-only" : "read-write");
     } finally {
       lock.release();
