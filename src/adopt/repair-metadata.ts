@@ -33,7 +33,7 @@ export interface RepairedMetadata {
   remove(): void;
 }
 
-/** Trees are written without sharing their nodes: the copy, a sparse file, may become larger than the original. */
+/** Not all nodes of trees are shared again: the copy, a sparse file, may become larger than the original. */
 const roomier = 8;
 
 /**

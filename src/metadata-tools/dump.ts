@@ -2,6 +2,7 @@ import { MetadataError } from "../persistent-data/metadata-error.ts";
 import type { DeviceDetails } from "../thin/device-record.ts";
 import { MappingRuns } from "./mapping-runs.ts";
 import { type PoolReader } from "./pool-reader.ts";
+import { hasWholeLeaves } from "./whole-leaves.ts";
 
 /** What a dump tells of the pool itself. */
 export interface PoolDescription {
@@ -20,6 +21,14 @@ export interface PoolSink {
   beginDevice(details: DeviceDetails): void;
   /** `length` blocks from `virtualBlock` on are mapped to as many from `dataBlock` on. */
   map(virtualBlock: number, dataBlock: number, time: number, length: number): void;
+  /**
+   * In place of `map`, for all of a device, where a sink has this: a whole leaf of its mapping tree, in the order of their keys. Devices that share
+   * leaves are told the same ones.
+   *
+   * @param block of the metadata that is read: it names the leaf
+   * @param words valid until this returns
+   */
+  leaf?(block: number, words: Uint32Array): void;
   endDevice(): void;
   endPool(): void;
 }
@@ -65,7 +74,8 @@ export function dumpTrees(
   sink: PoolSink,
   options: DumpOptions,
 ): void {
-  sink.beginPool({ ...describe(reader), ...options.description });
+  const pool = { ...describe(reader), ...options.description };
+  sink.beginPool(pool);
   const runs = new MappingRuns(
     (virtualBlock, dataBlock, time, length) => sink.map(virtualBlock, dataBlock, time, length),
     "same time",
@@ -74,8 +84,13 @@ export function dumpTrees(
     if (!isWanted(details.id, options)) continue;
     sink.beginDevice(details);
     if (options.skipMappings !== true && root !== undefined) {
-      reader.walkMappings(root, `thin device ${details.id}`, (words) => runs.add(words));
-      runs.end();
+      const what = `thin device ${details.id}`;
+      if (sink.leaf !== undefined && hasWholeLeaves(reader, root, pool.dataBlocks)) {
+        reader.walkMappings(root, what, (words, block) => sink.leaf?.(block, words));
+      } else {
+        reader.walkMappings(root, what, (words) => runs.add(words));
+        runs.end();
+      }
     }
     sink.endDevice();
   }

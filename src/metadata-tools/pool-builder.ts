@@ -2,6 +2,7 @@ import { BlockCache } from "../persistent-data/block-cache.ts";
 import type { BlockFile } from "../persistent-data/block-file.ts";
 import { blockBytes } from "../persistent-data/block.ts";
 import { BTreeBuilder } from "../persistent-data/btree-builder.ts";
+import { btreeNodeKind, entryCount, keyAt, valueAt } from "../persistent-data/btree-node.ts";
 import { entriesPerPage } from "../persistent-data/count-page.ts";
 import { mostMetadataBlocks } from "../persistent-data/metadata-limit.ts";
 import { highWord, largestTime, lowWord, mappedBlock } from "../thin/block-time.ts";
@@ -42,6 +43,8 @@ export class PoolBuilder implements PoolSink {
   #table!: DeviceTable;
   #device: TreeUnderWay | undefined;
   #mappings = 0;
+  /** Leaves that devices may share, by the block that they were read from. */
+  readonly #leaves = new Map<number, number>();
 
   /** @param file of which all but its size is lost */
   constructor(file: BlockFile) {
@@ -84,10 +87,7 @@ export class PoolBuilder implements PoolSink {
     const device = this.#device;
     if (device === undefined) throw invalid("a mapping is outside of a device");
     const { counts } = this.#trees.data;
-    if (dataBlock + length > counts.blocks) {
-      const last = dataBlock + length - 1;
-      throw invalid(`device ${device.details.id} maps to data block ${last}; the pool has ${counts.blocks} blocks`);
-    }
+    this.#requireData(device.details, dataBlock, length);
     if (time > largestTime) throw invalid(`device ${device.details.id} has a mapping of time ${time}`);
     for (let i = 0; i < length; i++) {
       counts.increment(dataBlock + i);
@@ -100,6 +100,25 @@ export class PoolBuilder implements PoolSink {
       } else this.#insert(device, key, dataBlock + i, time);
       if (++this.#mappings % mappingsBetweenSpills === 0) this.#trees.transaction.spill();
     }
+  }
+
+  leaf(block: number, words: Uint32Array): void {
+    const { builder, details } = this.#device!;
+    const { transaction, data } = this.#trees;
+    const count = entryCount(words);
+    const known = this.#leaves.get(block);
+    if (known !== undefined) transaction.increment(known);
+    else {
+      for (let entry = 0, at = valueAt(words, 0); entry < count; entry++, at += mappingWords) {
+        data.counts.increment(this.#requireData(details, mappedBlock(words[at], words[at + 1]), 1));
+      }
+      const copy = transaction.create(btreeNodeKind);
+      copy.words.set(words);
+      this.#leaves.set(block, copy.number);
+      transaction.spill();
+    }
+    builder.addLeaf(keyAt(words, 0), this.#leaves.get(block)!);
+    this.#device!.mappedBlocks += count;
   }
 
   endDevice(): void {
@@ -135,6 +154,13 @@ export class PoolBuilder implements PoolSink {
     if (mappings.existed) data.counts.decrement(mappedBlock(words[at], words[at + 1]));
     else device.mappedBlocks++;
     this.#write(words, at, dataBlock, time);
+  }
+
+  /** Returns the first block. */
+  #requireData({ id }: DeviceDetails, dataBlock: number, length: number): number {
+    const { blocks } = this.#trees.data.counts;
+    if (dataBlock + length <= blocks) return dataBlock;
+    throw invalid(`device ${id} maps to data block ${dataBlock + length - 1}; the pool has ${blocks} blocks`);
   }
 
   #write(words: Uint32Array, at: number, dataBlock: number, time: number): void {

@@ -41,6 +41,11 @@ export class PoolReader {
     this.#grafts = grafts;
   }
 
+  /** Another reader of the same, that goes on after damage and tells nobody. */
+  withoutDamage(): PoolReader {
+    return new PoolReader(this.#file, this.superblock, () => undefined, this.#grafts);
+  }
+
   /** The roots of all devices' mapping trees, by ascending id. */
   mappingRoots(): Map<number, number> {
     const roots = new Map<number, number>();

@@ -1,6 +1,7 @@
 import { blockBytes } from "./block.ts";
 import {
   btreeNodeKind,
+  childAt,
   distribute,
   entryCount,
   initInternal,
@@ -24,12 +25,13 @@ interface Level {
 
 /**
  * Builds a B-tree from keys that come in ascending order, from its leaves upwards: every node is full but the last two of a level, and is
- * written once. The reference counts of what values refer to are the caller's business.
+ * written once. Either entries are added, or whole leaves. The reference counts of what values refer to are the caller's business.
  */
 export class BTreeBuilder {
   readonly #transaction: Transaction;
   readonly #valueWords: number;
   readonly #levels: Level[] = [];
+  #ofLeaves = false;
 
   constructor(transaction: Transaction, valueWords: number) {
     this.#transaction = transaction;
@@ -47,14 +49,23 @@ export class BTreeBuilder {
     return leaf;
   }
 
+  /** Adds a leaf that is written already, and of which the tree is given a reference; it is as full as a leaf must be, or alone. */
+  addLeaf(firstKey: number, block: number): void {
+    const parent = this.#open(1, firstKey);
+    setChildAt(parent, entryCount(parent) - 1, block);
+    this.#ofLeaves = true;
+  }
+
   /** After `add`: the 32-bit word of the value in the leaf. */
   valueWord = 0;
 
   /** Writes what is left, and returns the root. The builder is then done with. */
   finish(): number {
-    for (let number = 0; ; number++) {
+    for (let number = this.#ofLeaves ? 1 : 0; ; number++) {
       const { full, last } = this.#levels[number];
       const isTop = number === this.#levels.length - 1;
+      // One leaf is a tree by itself.
+      if (isTop && full === undefined && number === 1 && entryCount(last) === 1) return childAt(last, 0);
       if (isTop && full === undefined) return this.#write(last);
       if (full !== undefined) {
         const total = entryCount(full) + entryCount(last);

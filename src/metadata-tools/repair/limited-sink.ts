@@ -1,3 +1,4 @@
+import { entryCount, keyAt } from "../../persistent-data/btree-node.ts";
 import type { DeviceDetails } from "../../thin/device-record.ts";
 import type { PoolDescription, PoolSink } from "../dump.ts";
 import type { KeyRange } from "../tree-walk.ts";
@@ -21,8 +22,19 @@ export class LimitedSink implements PoolSink {
   /** Mappings that lead beyond the pool's data, in plain words. */
   readonly beyond: string[] = [];
 
+  /** All that the leaves of a device lead to is in the pool, where a sink is told leaves. */
+  readonly leaf?: NonNullable<PoolSink["leaf"]>;
+
   constructor(sink: PoolSink) {
     this.#sink = sink;
+    if (sink.leaf === undefined) return;
+    this.leaf = (block, words) => {
+      const device = this.#device!;
+      const count = entryCount(words);
+      device.mappings += count;
+      for (let entry = 0; entry < count; entry++) device.missing.tell(keyAt(words, entry), keyAt(words, entry) + 1);
+      sink.leaf?.(block, words);
+    };
   }
 
   /** What was told, by device id. */

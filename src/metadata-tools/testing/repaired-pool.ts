@@ -27,7 +27,7 @@ export function repairPool(pool: AgedPool, damaged: Uint8Array): RepairedPool {
   const block = new Block(0);
   block.bytes.set(pool.last.content.subarray(0, blockBytes));
   const { transactionId, dataBlockSizeSectors, dataSpaceMap } = readSuperblock(block);
-  const output = new RecordingBlockFile(8 * (damaged.length / blockBytes));
+  const output = new RecordingBlockFile(2 * (damaged.length / blockBytes));
   const report = repair(fileOf(damaged), new PoolBuilder(output), {
     withoutSuperblock: { transactionId, dataBlockSize: dataBlockSizeSectors, dataBlocks: dataSpaceMap.blocks },
   });
