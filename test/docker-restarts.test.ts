@@ -88,7 +88,11 @@ suite("restarts under Docker's containers", { timeout: 300_000 }, () => {
       const { status } = await load;
       if (status !== 0) {
         assert.equal(await engine.ok("images", "--quiet", "--all"), "");
-        assert.equal((await daemon.mica("ls")).stdout, listed);
+        await within(
+          "the half layer goes, at the latest when what still had it open has ended",
+          async () => (await daemon.mica("ls")).stdout === listed,
+          () => `${engine.log()}\n${daemon.log()}`,
+        );
         await engine.ok("load", "--input", archive);
       }
       await engine.ok("run", "--detach", "--network", "none", "--name", "after", "three", "sleep", "1000");
@@ -99,6 +103,14 @@ suite("restarts under Docker's containers", { timeout: 300_000 }, () => {
     assert.deepEqual(await docker.end(), []);
   });
 });
+
+/** Waits until something is so. @param told what else to tell where it never is */
+async function within(what: string, isSo: () => Promise<boolean>, told: () => string): Promise<void> {
+  for (let attempt = 0; !(await isSo()); attempt++) {
+    if (attempt === 40) assert.fail(`${what}: not so\n${told()}`);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
 
 /** Without what Docker itself makes in each container. */
 function withoutMark(listing: string): string {
