@@ -162,7 +162,7 @@ describe("the FUSE server", { skip: possible ? false : "needs root, /dev/fuse an
     const writer = spawn("dd", ["if=/dev/zero", `of=${join(point, "flat")}`, "bs=4096", "count=2", "conv=notrunc"], {
       stdio: "ignore",
     });
-    await sleep(100);
+    for (let tries = 0; tries < 1000 && counts().held === 0; tries++) await sleep(10);
     assert.equal(counts().held, 1);
     assert.equal(writer.exitCode, null);
     const ended = new Promise((resolve) => writer.once("exit", resolve));

@@ -44,6 +44,11 @@ class Downloads {
     }
   }
 
+  /** Waits until so many have asked for their first chunk: a queue makes a download's file before that. */
+  async untilStarted(count: number): Promise<void> {
+    for (let tries = 0; tries < 1000 && this.#started < count; tries++) await sleep(10);
+  }
+
   queue(limits: { parallel: number; spoolChunks: number }, first = 0): DownloadQueue {
     const { parallel, spoolChunks } = limits;
     return new DownloadQueue(this.starts, first, { folder: this.folder, parallel, spoolBytes: spoolChunks * CHUNK });
@@ -71,6 +76,7 @@ test("gives each download whole, in order, and leaves no file", async (t) => {
 test("runs no further ahead than it may, and is never stuck for it", async (t) => {
   const downloads = new Downloads(t, [50, 50, 50, 50]);
   const queue = downloads.queue({ parallel: 2, spoolChunks: 8 });
+  await downloads.untilStarted(2);
   await turns();
   assert.equal(downloads.started, 2);
   const [first, second, ...others] = downloads.given;
@@ -98,7 +104,7 @@ test("fails where it is read, and ends all when it is closed", async (t) => {
     throw new Error("broken line");
   };
   const queue = downloads.queue({ parallel: 3, spoolChunks: 20 });
-  await turns();
+  await downloads.untilStarted(2);
   await assert.rejects(buffer(queue.read(0)), /broken line/);
   const reading = queue.read(1);
   reading.on("error", () => undefined);
