@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite, test } from "node:test";
 import { lacksRequirement, run, scratchGraph, smallImage } from "./cli-support.ts";
+import { until } from "../src/linux/testing/until.ts";
 import type { Scratch } from "./cli-support.ts";
 import type { ImageSummary } from "../src/index.ts";
 
@@ -48,6 +49,18 @@ suite("commands that end early, or meet", { timeout: 600_000 }, () => {
     child.kill("SIGINT");
     const { status, stderr } = await outcome;
     assert.equal(status, 130, stderr);
+    assert.deepEqual(await kinds(scratch), ["base"]);
+    assert.equal(await scratch.ok("check"), "No problems found");
+  });
+
+  test("Ctrl-C while the graph is still being made ends an import as cleanly", async (t) => {
+    if (lacksRequirement(t)) return;
+    const scratch = scratchGraph(t);
+    const child = scratch.start("import", "large", "-");
+    const outcome = outcomeOfOpenInput(child);
+    await until("the graph is being made", () => existsSync(join(scratch.root, "devicemapper")));
+    child.kill("SIGINT");
+    assert.deepEqual(await outcome, { status: 130, stderr: "" });
     assert.deepEqual(await kinds(scratch), ["base"]);
     assert.equal(await scratch.ok("check"), "No problems found");
   });

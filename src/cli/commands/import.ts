@@ -32,11 +32,7 @@ export function configure(command: DocumentedCommand): void {
     )
     .seeAlso("skopeo(1)", "mica-config(5)")
     .action(async (name: string, source: string, options: { platform?: string; insecure?: true }) => {
-      // A pipe that never ends must not keep an interrupted import waiting.
-      interruption.signal.addEventListener(
-        "abort",
-        () => source === "-" && process.stdin.destroy(new Error("Interrupted")),
-      );
+      if (source === "-") endInputWhenInterrupted();
       await withGraph(command, "make", async (graph, settings) => {
         const bars = settings.json ? undefined : await layerBars();
         try {
@@ -53,4 +49,13 @@ export function configure(command: DocumentedCommand): void {
         }
       });
     });
+}
+
+/** A pipe that never ends must not keep an interrupted import waiting. */
+function endInputWhenInterrupted(): void {
+  const { signal } = interruption;
+  signal.addEventListener("abort", () => {
+    // It may come while nobody reads yet; whoever reads then is told.
+    process.stdin.on("error", () => undefined).destroy(signal.reason as Error);
+  });
 }
