@@ -30,28 +30,22 @@ export class MappedVolume implements Target {
   }
 
   read(buffer: Buffer, bufferOffset: number, offset: number, length: number): number {
-    if (this.#outside(offset, length)) return outside;
-    let index = this.#find(offset);
-    for (let done = 0; done < length; index++) {
-      const { startBytes, lengthBytes, target } = this.#ranges[index];
-      const within = offset + done - startBytes;
-      const piece = Math.min(lengthBytes - within, length - done);
-      const status = target.read(buffer, bufferOffset + done, within, piece);
-      if (status !== 0) return status;
-      done += piece;
-    }
-    return 0;
+    return this.#transfer("read", buffer, bufferOffset, offset, length);
   }
 
   write(buffer: Buffer, bufferOffset: number, offset: number, length: number): number {
     if (!this.#writable) return -errno.EROFS;
+    return this.#transfer("write", buffer, bufferOffset, offset, length);
+  }
+
+  #transfer(what: "read" | "write", buffer: Buffer, bufferOffset: number, offset: number, length: number): number {
     if (this.#outside(offset, length)) return outside;
     let index = this.#find(offset);
     for (let done = 0; done < length; index++) {
       const { startBytes, lengthBytes, target } = this.#ranges[index];
       const within = offset + done - startBytes;
       const piece = Math.min(lengthBytes - within, length - done);
-      const status = target.write(buffer, bufferOffset + done, within, piece);
+      const status = target[what](buffer, bufferOffset + done, within, piece);
       if (status !== 0) return status;
       done += piece;
     }

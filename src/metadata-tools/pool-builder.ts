@@ -103,22 +103,17 @@ export class PoolBuilder implements PoolSink {
   }
 
   leaf(block: number, words: Uint32Array): void {
-    const { builder, details } = this.#device!;
-    const { transaction, data } = this.#trees;
-    const count = entryCount(words);
-    const known = this.#leaves.get(block);
-    if (known !== undefined) transaction.increment(known);
+    const device = this.#device!;
+    const { transaction } = this.#trees;
+    let copy = this.#leaves.get(block);
+    if (copy !== undefined) transaction.increment(copy);
     else {
-      for (let entry = 0, at = valueAt(words, 0); entry < count; entry++, at += mappingWords) {
-        data.counts.increment(this.#requireData(details, mappedBlock(words[at], words[at + 1]), 1));
-      }
-      const copy = transaction.create(btreeNodeKind);
-      copy.words.set(words);
-      this.#leaves.set(block, copy.number);
+      copy = this.#copyLeaf(device.details, words);
+      this.#leaves.set(block, copy);
       transaction.spill();
     }
-    builder.addLeaf(keyAt(words, 0), this.#leaves.get(block)!);
-    this.#device!.mappedBlocks += count;
+    device.builder.addLeaf(keyAt(words, 0), copy);
+    device.mappedBlocks += entryCount(words);
   }
 
   endDevice(): void {
@@ -145,6 +140,20 @@ export class PoolBuilder implements PoolSink {
     });
   }
 
+  /** Writes a leaf, and counts what it maps to. @returns its block */
+  #copyLeaf(details: DeviceDetails, words: Uint32Array): number {
+    const { transaction, data } = this.#trees;
+    const count = entryCount(words);
+    for (let entry = 0, at = valueAt(words, 0); entry < count; entry++, at += mappingWords) {
+      const dataBlock = mappedBlock(words[at], words[at + 1]);
+      this.#requireData(details, dataBlock, 1);
+      data.counts.increment(dataBlock);
+    }
+    const copy = transaction.create(btreeNodeKind);
+    copy.words.set(words);
+    return copy.number;
+  }
+
   /** Puts a mapping where it belongs among those that came before. One of the same block is replaced. */
   #insert(device: TreeUnderWay, key: number, dataBlock: number, time: number): void {
     const { mappings, data } = this.#trees;
@@ -156,10 +165,9 @@ export class PoolBuilder implements PoolSink {
     this.#write(words, at, dataBlock, time);
   }
 
-  /** Returns the first block. */
-  #requireData({ id }: DeviceDetails, dataBlock: number, length: number): number {
+  #requireData({ id }: DeviceDetails, dataBlock: number, length: number): void {
     const { blocks } = this.#trees.data.counts;
-    if (dataBlock + length <= blocks) return dataBlock;
+    if (dataBlock + length <= blocks) return;
     throw invalid(`device ${id} maps to data block ${dataBlock + length - 1}; the pool has ${blocks} blocks`);
   }
 
