@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, openSync, readFileSync, readdirSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { setReadOnly } from "./block-device.ts";
 import {
   loopCommand,
@@ -9,6 +9,7 @@ import {
   loopRequest,
   readLoopStatus,
 } from "./loop-ioctl.ts";
+import { majorMinor } from "./special-files.ts";
 import { errno, errorCode, SystemError } from "./system-error.ts";
 
 /** How to attach. */
@@ -37,6 +38,9 @@ export interface LoopInfo {
 }
 
 const ATTEMPTS = 200;
+
+/** linux/major.h */
+const LOOP_MAJOR = 7;
 
 /**
  * Attaches a file to the next free loop device.
@@ -134,6 +138,16 @@ export function allLoops(): { device: string; backingFile: string }[] {
     if (backingFile !== undefined) found.push({ device: `/dev/${name}`, backingFile });
   }
   return found;
+}
+
+/** Whether a path leads to a loop device, whatever it is called there; false if it leads nowhere. */
+export function isLoopDevice(path: string): boolean {
+  try {
+    const stats = statSync(path);
+    return stats.isBlockDevice() && majorMinor(stats.rdev).major === LOOP_MAJOR;
+  } catch {
+    return false;
+  }
 }
 
 /** The file that a loop device such as "/dev/loop3" is attached to, or undefined. */

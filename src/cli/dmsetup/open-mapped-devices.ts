@@ -1,7 +1,8 @@
-import { existsSync, readlinkSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { defaultRunDir } from "../../block-device/pool-paths.ts";
 import type { MappedDevices } from "../../device-mapper/mapped-devices.ts";
+import { isLoopDevice } from "../../linux/loop.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import { defaultConfigFile } from "../configuration.ts";
 import { badLine, DmsetupFailure } from "./dmsetup-failure.ts";
@@ -33,27 +34,18 @@ function wanted({ line }: Session): Kind | undefined {
   throw badLine(`Cannot use the device mapper '${kind}': there is kernel, and userspace.`);
 }
 
-/** The device that the line names first, if it names any. */
+/** The device that the line names first, if it names any: those in user space are loop devices. */
 function runsInUserSpace({ line, operands, deviceDir }: Session): boolean {
   const word = operands.at(0);
   if (word === undefined || word === "" || line.has("uuid") || line.has("minor")) return false;
   const name = basename(word);
-  return userspaceHas(name) || isLoop(join(deviceDir, "mapper", name));
+  return userspaceHas(name) || isLoopDevice(join(deviceDir, "mapper", name));
 }
 
 /** It was made step by step, or it is a pool. */
 function userspaceHas(name: string): boolean {
   const runDir = defaultRunDir();
   return !name.startsWith(".") && [join(runDir, ".devices", name), join(runDir, name)].some((path) => existsSync(path));
-}
-
-/** Their nodes lead to loop devices; the kernel's are no links, or lead to dm-0. */
-function isLoop(node: string): boolean {
-  try {
-    return basename(readlinkSync(node)).startsWith("loop");
-  } catch {
-    return false;
-  }
 }
 
 async function usualKind(): Promise<Kind> {
