@@ -46,7 +46,11 @@ export class VolumeLoop {
   /** The device, such as "/dev/loop3", or undefined. One small file and one of sysfs are read. */
   find(): string | undefined {
     const device = this.noted?.device;
-    return device !== undefined && loopBackingFile(device) === this.#file ? device : loopsOf(this.#file)[0];
+    return device !== undefined && this.#isOnFile(device) ? device : loopsOf(this.#file)[0];
+  }
+
+  #isOnFile(device: string): boolean {
+    return loopBackingFile(device) === this.#file;
   }
 
   /**
@@ -92,7 +96,7 @@ export class VolumeLoop {
       if (before.link !== after.link) removeNotedLink(before);
       writeNote(this.#note, after);
       // The device that an earlier maker noted may be another's by now.
-      if (after.device === undefined || loopBackingFile(after.device) !== this.#file) return;
+      if (after.device === undefined || !this.#isOnFile(after.device)) return;
       if (changes.link !== undefined) makeLink(changes.link, after.device, this.#runDir);
       if (changes.readOnly !== undefined) setReadOnly(after.device, changes.readOnly ? "read-only" : "read-write");
     } finally {
@@ -156,7 +160,7 @@ export class VolumeLoop {
       if (device === undefined) break;
       this.#takeWrites(device);
       const result = detachLoop(device);
-      if (result === "detached" && loopBackingFile(device) !== this.#file) break;
+      if (result === "detached" && !this.#isOnFile(device)) break;
       // "detached" but still there: someone has it open, and the kernel would detach it at the close.
       if (attempt === SETTLE_TRIES || result === "busy") {
         if (result !== "busy") setLoopAutoclear(device, "off");
