@@ -4,21 +4,13 @@ import { once } from "node:events";
 import { createWriteStream, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { suite, test, type TestContext } from "node:test";
 import { lacksRequirement, micaCommand, outcomeOf, run, scratchGraph, smallImage } from "./cli-support.ts";
+import { until } from "../src/linux/testing/until.ts";
 import { isMounted } from "../src/linux/mount-table.ts";
 import type { ListedDevice } from "../src/cli/device-index.ts";
 import type { ImageSummary } from "../src/index.ts";
 import { servedGraph, type ServedGraph } from "./served-graph.ts";
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (await holds()) return;
-    await sleep(50);
-  }
-  assert.fail(`it never came to ${holds.toString()}`);
-}
 
 /** A process with its root in a container, which writes to a file of it again and again. */
 function runIn(t: TestContext, rootFolder: string): ChildProcess {
@@ -52,7 +44,7 @@ async function importHalfWay(
   const outcome = outcomeOfOpenInput(child);
   child.stdin!.on("error", () => undefined);
   child.stdin!.write(readFileSync(tar).subarray(0, 3_000_000));
-  await until(async () => (await kinds(served)).length > 1);
+  await until("the import has a layer", async () => (await kinds(served)).length > 1);
   return { child, outcome };
 }
 
@@ -76,7 +68,7 @@ while True: print(s.recv(4096).decode().split()[0], flush=True)`;
     t.after(() => manager.kill("SIGKILL"));
     let told = "";
     manager.stdout.on("data", (chunk: Buffer) => (told += chunk.toString()));
-    await until(() => told === "bound\n");
+    await until("systemd's part is bound", () => told === "bound\n");
 
     const config = join(scratch.folder, "config.toml");
     const [api, plugin] = [join(scratch.folder, "api.sock"), join(scratch.folder, "plugin.sock")];
@@ -84,7 +76,7 @@ while True: print(s.recv(4096).decode().split()[0], flush=True)`;
     const daemon = scratch.start("--config", config, "daemon");
     t.after(() => daemon.kill("SIGKILL"));
     const outcome = outcomeOf(daemon);
-    await until(() => told === "bound\nREADY=1\n");
+    await until("the daemon says that it is ready", () => told === "bound\nREADY=1\n");
     assert.equal(statSync(api).mode & 0o777, 0o600);
     assert.equal(statSync(plugin).mode & 0o777, 0o600);
 
@@ -112,7 +104,7 @@ while True: print(s.recv(4096).decode().split()[0], flush=True)`;
     for (const path of [api, plugin, join(scratch.root, "daemon.json")]) assert.ok(!existsSync(path), path);
     assert.ok(scratch.leftovers().length > 0, "the pool outlives it");
     await scratch.ok("shutdown");
-    await until(() => scratch.leftovers().length === 0);
+    await until("nothing is left", () => scratch.leftovers().length === 0);
   });
 
   test("what it cannot do is said before anything is begun", async (t) => {
@@ -149,14 +141,14 @@ while True: print(s.recv(4096).decode().split()[0], flush=True)`;
       const blockDevice = await ok("attach", "raw");
       const container = runIn(t, rootFolder);
       const written = join(rootFolder, "written");
-      await until(() => existsSync(written));
+      await until("the container writes", () => existsSync(written));
 
       await end(served);
       const before = statSync(written).size;
-      await until(() => statSync(written).size > before);
+      await until("the container writes on", () => statSync(written).size > before);
       assert.equal(await ok("diff", "web"), "A /written", "a command does it itself, beside a dead daemon's files");
       await served.daemon.start();
-      await until(() => statSync(written).size > before + 50);
+      await until("the container still writes", () => statSync(written).size > before + 50);
       assert.equal(container.exitCode, null);
 
       assert.equal(await ok("diff", "web"), "A /written");
@@ -168,7 +160,7 @@ while True: print(s.recv(4096).decode().split()[0], flush=True)`;
       assert.equal(await ok("attach", "raw"), blockDevice);
       container.kill("SIGKILL");
       await once(container, "exit");
-      await until(async () => (await mica("umount", "web")).status === 0);
+      await until("it can be unmounted", async () => (await mica("umount", "web")).status === 0);
       assert.ok(!isMounted(join(rootFolder, "..")), "one umount, however often it was mounted");
       await ok("detach", "raw");
       await ok("rm", "web", "raw");
@@ -185,7 +177,7 @@ while True: print(s.recv(4096).decode().split()[0], flush=True)`;
     assert.equal(status, 1);
     assert.match(stderr, /^mica: Cannot complete the request: the daemon gave no answer/);
     await served.daemon.start();
-    await until(async () => (await kinds(served)).length === 1);
+    await until("the half layer is gone", async () => (await kinds(served)).length === 1);
     assert.equal(await served.ok("check"), "No problems found");
     assert.deepEqual(await served.json<ImageSummary[]>("images"), []);
   });
@@ -231,7 +223,7 @@ while True: print(s.recv(4096).decode().split()[0], flush=True)`;
     const slow = spawn("curl", curl, { stdio: ["ignore", "pipe", "inherit"] });
     await once(slow.stdout, "readable");
     const stopped = daemon.stop();
-    await until(() => !existsSync(served.api));
+    await until("the daemon takes no more calls", () => !existsSync(served.api));
     await Promise.all([pipeline(slow.stdout, createWriteStream(join(folder, "web.tar"))), stopped]);
     const listed = await run("tar", ["-tf", join(folder, "web.tar")]);
     assert.equal(listed.status, 0, listed.stderr);
@@ -241,14 +233,16 @@ while True: print(s.recv(4096).decode().split()[0], flush=True)`;
     t.after(() => stuck.kill("SIGKILL"));
     await once(stuck.stdout, "readable");
     process.kill(daemon.pid, "SIGTERM");
-    await until(() => !existsSync(served.api));
+    await until("the daemon takes no more calls", () => !existsSync(served.api));
     await daemon.stop();
     stuck.stdout.resume();
     const [status] = (await once(stuck, "close")) as [number];
     assert.notEqual(status, 0, "who was reading is told that it is not the whole");
     await daemon.start();
     assert.equal(await ok("diff", "web"), "");
-    await until(async () => (await served.json<ListedDevice[]>("ls")).every(({ mountPoint }) => mountPoint === null));
+    await until("nothing is mounted", async () =>
+      (await served.json<ListedDevice[]>("ls")).every(({ mountPoint }) => mountPoint === null),
+    );
   });
 
   test("options that it was not started with are refused, not left out", async (t) => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { suite, test } from "node:test";
+import { until } from "../src/linux/testing/until.ts";
 import { outcomeOf } from "./cli-support.ts";
 import { build, contents, oneLayer, threeLayers, writeBuildContext } from "./docker-image.ts";
 import { dockerOnMica } from "./docker-on-mica.ts";
@@ -88,7 +89,7 @@ suite("restarts under Docker's containers", { timeout: 300_000 }, () => {
       const { status } = await load;
       if (status !== 0) {
         assert.equal(await engine.ok("images", "--quiet", "--all"), "");
-        await within(
+        await until(
           "the half layer goes, at the latest when what still had it open has ended",
           async () => (await daemon.mica("ls")).stdout === listed,
           () => `${engine.log()}\n${daemon.log()}`,
@@ -103,14 +104,6 @@ suite("restarts under Docker's containers", { timeout: 300_000 }, () => {
     assert.deepEqual(await docker.end(), []);
   });
 });
-
-/** Waits until something is so. @param told what else to tell where it never is */
-async function within(what: string, isSo: () => Promise<boolean>, told: () => string): Promise<void> {
-  for (let attempt = 0; !(await isSo()); attempt++) {
-    if (attempt === 40) assert.fail(`${what}: not so\n${told()}`);
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-}
 
 /** Without what Docker itself makes in each container. */
 function withoutMark(listing: string): string {

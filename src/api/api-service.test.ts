@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
 import { GraphLocks } from "../graph/locks/graph-locks.ts";
+import { until } from "../linux/testing/until.ts";
 import { servedApi, type ServedApi } from "./testing/served-api.ts";
 
 interface Failure {
@@ -27,15 +28,6 @@ function tarOf(api: ServedApi, bytes: number): string {
   writeFileSync(join(files, "file"), Buffer.alloc(bytes, "some bytes"));
   execFileSync("tar", ["-C", files, "-cf", tar, "."]);
   return tar;
-}
-
-/** Until it holds; a test's own time limit is the limit. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
-    if (await holds()) return;
-    await sleep(50);
-  }
-  assert.fail(`it never came to ${holds.toString()}`);
 }
 
 test("what cannot be read is refused by name, with a code and a status", async (t) => {
@@ -108,7 +100,7 @@ test("a client that goes away in the middle of an upload leaves nothing, and oth
   const upload = request({ socketPath: api.socket, method: "POST", path: "/v1/images/upload?name=app", headers });
   upload.on("error", () => undefined);
   upload.write(readFileSync(tarOf(api, 3_000_000)).subarray(0, 2_000_000));
-  await until(async () => (await api.devices.devices()).length > 1);
+  await until("there is a layer", async () => (await api.devices.devices()).length > 1);
   assert.equal((await api.ask("GET", "/v1/tree")).status, 200);
   upload.destroy();
   const { failure: told } = JSON.parse((await api.ask("GET", "/v1/requests/mine")).body) as { failure: Failure | null };
@@ -177,7 +169,7 @@ test("closing lets what is under way end, and takes the socket away", async (t) 
   const upload = request({ socketPath: api.socket, method: "POST", path: "/v1/images/upload?name=app" });
   const answered = once(upload, "response") as Promise<[{ statusCode: number; resume: () => void }]>;
   upload.write(tar.subarray(0, 2_000_000));
-  await until(async () => (await api.devices.devices()).length > 1);
+  await until("there is a layer", async () => (await api.devices.devices()).length > 1);
   const closing = api.close();
   assert.ok(!existsSync(api.socket));
   upload.end(tar.subarray(2_000_000));

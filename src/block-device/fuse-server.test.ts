@@ -19,8 +19,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { until } from "../linux/testing/until.ts";
 import { attachLoop, detachLoop, loopInfo, loopsOf } from "../linux/loop.ts";
 import { isMounted } from "../linux/mount-table.ts";
 import { unmount } from "../linux/mount.ts";
@@ -162,8 +162,7 @@ describe("the FUSE server", { skip: possible ? false : "needs root, /dev/fuse an
     const writer = spawn("dd", ["if=/dev/zero", `of=${join(point, "flat")}`, "bs=4096", "count=2", "conv=notrunc"], {
       stdio: "ignore",
     });
-    for (let tries = 0; tries < 1000 && counts().held === 0; tries++) await sleep(10);
-    assert.equal(counts().held, 1);
+    await until("a write is held", () => counts().held === 1);
     assert.equal(writer.exitCode, null);
     const ended = new Promise((resolve) => writer.once("exit", resolve));
     ask("hold off");

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
 import { test, type TestContext } from "node:test";
+import { until } from "../linux/testing/until.ts";
 import { DownloadQueue, type StartDownload } from "./download-queue.ts";
 
 const CHUNK = 1000;
@@ -44,9 +45,9 @@ class Downloads {
     }
   }
 
-  /** Waits until so many have asked for their first chunk: a queue makes a download's file before that. */
+  /** Waits until so many have been asked for their first chunk: a queue makes a download's file before that. */
   async untilStarted(count: number): Promise<void> {
-    for (let tries = 0; tries < 1000 && this.#started < count; tries++) await sleep(10);
+    await until(`${count} downloads have begun`, () => this.#started === count);
   }
 
   queue(limits: { parallel: number; spoolChunks: number }, first = 0): DownloadQueue {
@@ -90,7 +91,7 @@ test("begins with the first that is wanted, and not what was dropped", async (t)
   const downloads = new Downloads(t, [3, 3, 3, 3]);
   const queue = downloads.queue({ parallel: 1, spoolChunks: 100 }, 1);
   await queue.drop(2);
-  for (let tries = 0; tries < 200 && downloads.given[3] < 3; tries++) await sleep(10);
+  await until("the last one is there", () => downloads.given[3] === 3);
   assert.deepEqual(downloads.given, [0, 3, 0, 3]);
   assert.equal((await buffer(queue.read(0))).length, 3 * CHUNK);
   await queue.close();

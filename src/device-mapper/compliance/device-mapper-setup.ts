@@ -20,8 +20,6 @@ import type { DeviceMapper } from "../device-mapper.ts";
 import { runProgram } from "./run-program.ts";
 
 const MEBIBYTE = 1 << 20;
-/** What `within` waits for at most. */
-const PATIENCE_MS = 20_000;
 
 /** What a pool is to be, beside its name. */
 export interface PoolShape {
@@ -119,15 +117,6 @@ export abstract class DeviceMapperSetup {
         await unmountAsync(mountPoint, { lazy: true }).catch(() => undefined);
     }
     rmSync(this.folder, { recursive: true, force: true });
-  }
-}
-
-/** Waits until something is so. */
-export async function within(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + PATIENCE_MS;
-  while (!(await isSo())) {
-    if (performance.now() > giveUpAt) throw new Error(`Cannot wait longer: ${what}`);
-    await sleep(20);
   }
 }
 

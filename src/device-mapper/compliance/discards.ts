@@ -2,15 +2,8 @@ import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import {
-  type DeviceMapperSetup,
-  discard,
-  readAt,
-  whetherHeld,
-  within,
-  writeAt,
-  writeZeroes,
-} from "./device-mapper-setup.ts";
+import { until } from "../../linux/testing/until.ts";
+import { type DeviceMapperSetup, discard, readAt, whetherHeld, writeAt, writeZeroes } from "./device-mapper-setup.ts";
 
 const BLOCK = 65536;
 const bytes = (blocks: number, value: number): Buffer => Buffer.alloc(blocks * BLOCK, value);
@@ -42,7 +35,7 @@ export function discardTests(makeSetup: () => DeviceMapperSetup): void {
       assert.deepEqual(readAt(device, 4 * BLOCK, 4 * BLOCK), bytes(4, 0));
       assert.deepEqual(readAt(device, 3 * BLOCK, BLOCK), bytes(1, 5));
       assert.deepEqual(readAt(device, 8 * BLOCK, BLOCK), bytes(1, 5));
-      await within("the host's file shrinks", async () => {
+      await until("the host's file shrinks", async () => {
         await committed("pool");
         return held("pool") <= full - 4 * BLOCK;
       });
@@ -145,7 +138,7 @@ export function discardTests(makeSetup: () => DeviceMapperSetup): void {
         await setup.thin(pool, 2, 4, "second");
         assert.equal((await writeZeroes(first, 4)).status, 0);
         const writing = writeZeroes(await setup.blockDevice("second"), 2);
-        await within("the pool is full", async () => / 64\/64 - out_of_data_space /.test(await mapper.status(pool)));
+        await until("the pool is full", async () => / 64\/64 - out_of_data_space /.test(await mapper.status(pool)));
         assert.equal(await whetherHeld(writing), "held");
         await free(first);
         assert.equal((await writing).status, 0);

@@ -3,7 +3,8 @@ import { closeSync, openSync, readFileSync, readSync, rmSync, statSync, writeFil
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { mountAsync, unmountAsync } from "../../linux/mount.ts";
-import { type DeviceMapperSetup, within } from "./device-mapper-setup.ts";
+import { until } from "../../linux/testing/until.ts";
+import { type DeviceMapperSetup } from "./device-mapper-setup.ts";
 import { runProgram } from "./run-program.ts";
 
 const LARGE_MEBIBYTES = 32;
@@ -37,7 +38,7 @@ export function fileSystemTests(makeSetup: () => DeviceMapperSetup, devices: num
         rmSync(join(point, "large"));
         assert.equal((await runProgram("sync", "-f", point)).status, 0);
         // XFS frees a removed file's extents in the background, and the pool passes discards down at a commit.
-        await within("the host's file shrinks", async () => {
+        await until("the host's file shrinks", async () => {
           assert.equal((await runProgram("fstrim", point)).status, 0);
           assert.equal((await runProgram("sync", "-f", point)).status, 0);
           return hostBlocks() < full - (LARGE_MEBIBYTES << 10);

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { mountAsync, unmountAsync } from "../../linux/mount.ts";
 import { errorCode } from "../../linux/system-error.ts";
-import { type DeviceMapperSetup, readAt, within } from "./device-mapper-setup.ts";
+import { until } from "../../linux/testing/until.ts";
+import { type DeviceMapperSetup, readAt } from "./device-mapper-setup.ts";
 import { runProgram } from "./run-program.ts";
 
 /** Removing devices in use: refused, or put off. */
@@ -43,9 +44,9 @@ export function removalTests(makeSetup: () => DeviceMapperSetup): void {
       await mapper.remove("later", { deferred: true });
       writeFileSync(join(point, "still"), "usable");
       await unmountAsync(point);
-      await within("it went", async () => (await mapper.info("later")) === undefined);
+      await until("it went", async () => (await mapper.info("later")) === undefined);
       // The kernel lets go of the thin device a little after its name is gone.
-      await within("its thin device can be deleted", async () => {
+      await until("its thin device can be deleted", async () => {
         try {
           await mapper.message("pool", "delete 30");
           return true;
@@ -77,7 +78,7 @@ export function removalTests(makeSetup: () => DeviceMapperSetup): void {
       await mapper.remove("other-2");
       assert.equal((await mapper.info("other"))?.deferredRemove, true);
       await mapper.remove("other-3");
-      await within("it went", async () => (await mapper.info("other")) === undefined);
+      await until("it went", async () => (await mapper.info("other")) === undefined);
       await setup.create("other", 64);
       await mapper.remove("other", { deferred: true });
       assert.equal(await mapper.info("other"), undefined);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { type DeviceMapperSetup, whetherHeld, within, writeZeroes } from "./device-mapper-setup.ts";
+import { until } from "../../linux/testing/until.ts";
+import { type DeviceMapperSetup, whetherHeld, writeZeroes } from "./device-mapper-setup.ts";
 
 /** Low-water marks, full pools, growth, and the events that tell of them. */
 export function spaceTests(makeSetup: () => DeviceMapperSetup): void {
@@ -48,7 +49,7 @@ export function spaceTests(makeSetup: () => DeviceMapperSetup): void {
       const device = await setup.thin("small", 1, 64, "filler");
       const before = await eventNumber("small");
       const writing = writeZeroes(device, 32);
-      await within("the pool is full", async () => / out_of_data_space /.test(await mapper.status("small")));
+      await until("the pool is full", async () => / out_of_data_space /.test(await mapper.status("small")));
       assert.equal(await whetherHeld(writing), "held");
       const full = await mapper.waitForEvent("small", before);
       assert.ok(full > before);
@@ -65,7 +66,7 @@ export function spaceTests(makeSetup: () => DeviceMapperSetup): void {
       await setup.create("held", 16);
       const device = await setup.thin("held", 1, 64, "waiter");
       const writing = writeZeroes(device, 32);
-      await within("the pool is full", async () => / out_of_data_space /.test(await mapper.status("held")));
+      await until("the pool is full", async () => / out_of_data_space /.test(await mapper.status("held")));
       await mapper.suspend("waiter", { noFlush: true });
       await mapper.reload("held", setup.table("held", 64));
       assert.equal(await whetherHeld(writing), "held");

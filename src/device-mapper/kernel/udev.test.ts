@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { existsSync, lstatSync, rmSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import type { DeviceMapper } from "../device-mapper.ts";
-import { within } from "../compliance/device-mapper-setup.ts";
+import { until } from "../../linux/testing/until.ts";
 import { runProgram } from "../compliance/run-program.ts";
 import { cannotRun, KernelTestPool } from "./test-pool.ts";
 
@@ -22,7 +22,7 @@ describe("with udev, nodes are udev's, and are waited for", { skip }, () => {
   let mapper: DeviceMapper;
   before(async () => {
     udevd = spawn(UDEVD, ["--resolve-names=never"], { stdio: "ignore" });
-    await within("udev runs", () => existsSync("/run/udev/control"));
+    await until("udev runs", () => existsSync("/run/udev/control"));
     setup = new KernelTestPool();
     ({ mapper } = setup);
   });

@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { decideGrowth, type GrowthLimit } from "./autogrow.ts";
 import { parseAutogrow, storeAutogrow, type AutogrowSettings } from "./autogrow-policy.ts";
 import { checkMetadata } from "../testing/check-metadata.ts";
-import { fill, monitorBegun, monitorLog, monitorOf, poolState, until, whileHeld } from "../testing/pool-watch.ts";
+import { fill, monitorBegun, monitorLog, monitorOf, poolState, whileHeld } from "../testing/pool-watch.ts";
+import { until } from "../../linux/testing/until.ts";
 import { testGraph } from "../testing/test-graph.ts";
 
 const mebibyte = 2 ** 20;

@@ -7,7 +7,8 @@ import { test, type TestContext } from "node:test";
 import { attachLoop, detachLoop, refreshLoopSize } from "../../linux/loop.ts";
 import { ThinMetadata } from "../../thin/metadata.ts";
 import { checkMetadata } from "../testing/check-metadata.ts";
-import { poolState, until, whileHeld } from "../testing/pool-watch.ts";
+import { poolState, whileHeld } from "../testing/pool-watch.ts";
+import { until } from "../../linux/testing/until.ts";
 import { testGraph } from "../testing/test-graph.ts";
 import { inKernel } from "../testing/test-mapper.ts";
 

@@ -1,25 +1,13 @@
-import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { DeviceMapper } from "../../device-mapper/device-mapper.ts";
 import { defaultRunDir } from "../../block-device/pool-paths.ts";
 import type { DeviceSet } from "../device-set.ts";
+import { until } from "../../linux/testing/until.ts";
 import { GraphLocks } from "../locks/graph-locks.ts";
 import { parsePoolStatus, type PoolStatus } from "../pool/pool-status.ts";
-
-/** Long, as a wait ends when what it waits for is there; shorter than dm-thin holds the writes of a full pool. */
-const patienceMs = 50_000;
-
-/** Waits for something to be true; fails when it does not come true. */
-export async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  for (const giveUpAt = performance.now() + patienceMs; performance.now() < giveUpAt; await sleep(50)) {
-    if (await isTrue()) return;
-  }
-  assert.fail(`waited in vain until ${what}`);
-}
 
 /** A pool's state now. */
 export async function poolState(mapper: DeviceMapper, pool: string): Promise<PoolStatus> {

@@ -7,7 +7,8 @@ import { deviceSizeBytes } from "../../../linux/block-device.ts";
 import { deviceNumber } from "../../../linux/device-path.ts";
 import { attachLoop, detachLoop } from "../../../linux/loop.ts";
 import { mountAsync, unmountAsync } from "../../../linux/mount.ts";
-import { readAt, whetherHeld, within, writeAt, writeZeroes } from "../../compliance/device-mapper-setup.ts";
+import { until } from "../../../linux/testing/until.ts";
+import { readAt, whetherHeld, writeAt, writeZeroes } from "../../compliance/device-mapper-setup.ts";
 import { runProgram } from "../../compliance/run-program.ts";
 import type { TableSegment } from "../../mapped-devices.ts";
 import { cannotRun, TestPool } from "../test-pool.ts";
@@ -230,8 +231,8 @@ describe("dmsetup's view of the devices in user space", { skip: cannotRun }, () 
     assert.equal((await mapped.info("later"))?.deferredRemove, false);
     await mapped.remove("later", { deferred: true });
     await unmountAsync(point);
-    await within("it went", async () => (await mapped.info("later")) === undefined);
-    await within("its link went", () => !existsSync(link("later")));
+    await until("it went", async () => (await mapped.info("later")) === undefined);
+    await until("its link went", () => !existsSync(link("later")));
     await mapped.create("later"); // what was noted of it is in nobody's way
     await mapped.remove("later");
   });
