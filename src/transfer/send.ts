@@ -62,7 +62,8 @@ export async function sendContainer(
 ): Promise<SentStream> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const stop = (): void => void output.destroy(signal?.reason as Error);
+  // It may come before anything is written, while nobody listens to the output: what sends finds it aborted.
+  const stop = (): void => void output.once("error", () => undefined).destroy(signal?.reason as Error);
   signal?.addEventListener("abort", stop, { once: true });
   try {
     const plan = planOf(context, container, options);
@@ -114,6 +115,7 @@ async function sendDevice(
   const header = await headerOf(context, plan, difference);
   const path = await devices.activate(device);
   try {
+    signal?.throwIfAborted();
     const writer = await StreamWriter.begin(output, header);
     const before = (start?.dataBytes ?? 0) + (start?.zeroBytes ?? 0);
     let done = before;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { createWriteStream, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { inKernel } from "../graph/testing/test-mapper.ts";
@@ -9,6 +9,7 @@ import { findContainer } from "../image/find-container.ts";
 import { seededRandom } from "../thin/metadata.testing.ts";
 import { discardReceive, pendingReceives } from "./interrupted-receive.ts";
 import type { ReceivedContainer } from "./receive.ts";
+import { sendContainer } from "./send.ts";
 import { formatResumeToken, parseResumeToken } from "./resume-token.ts";
 import { assertSameBytes, type DeviceChange, type TransferGraph, transferGraph } from "./testing/transfer-graph.ts";
 
@@ -149,6 +150,18 @@ test("a container that is mounted and written to is sent as it is at a moment", 
   await there.devices.deactivate(received);
   await assertSameBytes(here, "monday", there);
   for (const graph of [here, there]) assert.deepEqual(await graph.devices.check(), []);
+});
+
+test("aborted before its first byte, a send says so, and leaves no snapshot", async (t) => {
+  const here = await transferGraph(t);
+  if (here === undefined) return;
+  await here.container("web", MiB);
+  const file = join(here.devices.root, "stream");
+  const abort = new AbortController();
+  const sending = sendContainer(here.context, "web", createWriteStream(file), { signal: abort.signal });
+  abort.abort(new Error("enough"));
+  await assert.rejects(sending, /enough/);
+  assert.equal((await here.deviceIds()).length, 1);
 });
 
 test("broken off at any byte, a stream goes on and gives the same; one that is damaged leaves nothing", async (t) => {
