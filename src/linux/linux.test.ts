@@ -10,6 +10,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -20,7 +21,16 @@ import { blockDiscard, deviceSizeBytes, isBlockDevice, setReadOnly } from "./blo
 import { bootId } from "./boot-id.ts";
 import { allocate, punchHole, zeroRange } from "./fallocate.ts";
 import { lockFile } from "./flock.ts";
-import { attachLoop, detachLoop, loopBusy, loopInfo, loopsOf, refreshLoopSize, setLoopAutoclear } from "./loop.ts";
+import {
+  attachLoop,
+  detachLoop,
+  isLoopDevice,
+  loopBusy,
+  loopInfo,
+  loopsOf,
+  refreshLoopSize,
+  setLoopAutoclear,
+} from "./loop.ts";
 import { isMounted, mountTable } from "./mount-table.ts";
 import { mount, mountAsync, unmount, unmountAsync } from "./mount.ts";
 import { packageFile } from "./package-root.ts";
@@ -223,6 +233,15 @@ describe("loop devices", { skip: skipUnlessRoot }, () => {
       detachLoop(device);
     }
     assert.deepEqual(loopsOf(path), []);
+  });
+
+  test("one is known by its number, whatever it is called", () => {
+    const [path, called] = [join(folder, "loop0"), join(folder, "disk-of-another-name")];
+    writeFileSync(path, Buffer.alloc(1 << 20));
+    const device = attachLoop(path);
+    symlinkSync(device, called);
+    assert.deepEqual([device, called, path, "/dev/null", join(folder, "nothing")].map(isLoopDevice), [true, true, false, false, false]); // prettier-ignore
+    detachLoop(device);
   });
 
   test("one that was made read-only is not when it is attached again", () => {
