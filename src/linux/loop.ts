@@ -57,9 +57,10 @@ export function attachLoop(path: string, options: LoopOptions = {}): string {
       const device = `/dev/loop${free}`;
       // EEXIST: it is there, attached or not.
       if (options.number !== undefined) loopCommand(controlFd, loopRequest.add, free);
-      if (!configure(device, fileFd, path, options)) continue;
-      if (options.readOnly !== true) makeWritable(device);
-      return device;
+      if (configure(device, fileFd, path, options)) {
+        if (options.readOnly !== true) makeWritable(device);
+        return device;
+      }
       if (options.number !== undefined) break;
     }
     const what = options.number === undefined ? "a free loop device" : `loop device ${options.number} free`;

@@ -1,4 +1,5 @@
 // For tests: devices for pools, and certainty that nothing of them stays.
+import assert from "node:assert/strict";
 import {
   closeSync,
   fsyncSync,
@@ -16,6 +17,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { blockDiscard } from "../../linux/block-device.ts";
 import { mountTable } from "../../linux/mount-table.ts";
 import { unmountAsync } from "../../linux/mount.ts";
+import { until } from "../../linux/testing/until.ts";
 import type { DeviceMapper } from "../device-mapper.ts";
 import { runProgram } from "./run-program.ts";
 
@@ -44,6 +46,13 @@ export abstract class DeviceMapperSetup {
 
   /** What is still mounted, attached or running because of this. */
   abstract remains(): string[];
+
+  /** Fails where something remains. What was detached may go a moment later: when whoever looked at it in passing has closed it. */
+  async nothingRemains(): Promise<void> {
+    const attached = () => this.remains().filter((line) => line.startsWith("attached: "));
+    await until("nothing is attached", () => attached().length === 0, () => attached().join("\n")); // prettier-ignore
+    assert.deepEqual(this.remains(), []);
+  }
 
   /** Ends everything by force, however the test went. */
   abstract destroy(): Promise<void>;

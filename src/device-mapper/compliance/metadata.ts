@@ -133,7 +133,7 @@ export function metadataTests(makeSetup: () => DeviceMapperSetup): void {
       for (const name of ["snap", "first", "pool"]) await mapper.remove(name);
       const checked = await runProgram("thin_check", metadataDevice);
       assert.equal(checked.status, 0, checked.output);
-      assert.deepEqual(setup.remains(), []);
+      await setup.nothingRemains();
     });
   });
 }

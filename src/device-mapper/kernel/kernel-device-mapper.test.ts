@@ -222,7 +222,7 @@ describe("what only the kernel's device mapper does", { skip: cannotRun }, () =>
   test("nothing remains", async () => {
     await mapper.remove("first");
     await mapper.remove("pool");
-    assert.deepEqual(setup.remains(), []);
+    await setup.nothingRemains();
     assert.deepEqual(
       readdirSync("/dev/mapper").filter((name) => name !== "control"),
       [],

@@ -90,6 +90,6 @@ describe("with udev, nodes are udev's, and are waited for", { skip }, () => {
     await mapper.remove("pool");
     const { output } = await runProgram("dmsetup", "udevcookies");
     assert.doesNotMatch(output, /0xd4d/);
-    assert.deepEqual(setup.remains(), []);
+    await setup.nothingRemains();
   });
 });

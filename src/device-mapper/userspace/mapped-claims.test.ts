@@ -84,6 +84,6 @@ describe("what mapped devices stand on", { skip: cannotRun }, () => {
     await setup.removeAll("stack", "thin");
     await setup.end("data", data);
     detachLoop(disk);
-    assert.deepEqual(setup.remains(), []);
+    await setup.nothingRemains();
   });
 });
