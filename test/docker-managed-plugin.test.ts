@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
 import { packageFile } from "../src/linux/package-root.ts";
+import { until } from "../src/linux/testing/until.ts";
 import { run } from "./cli-support.ts";
 import { DockerEngine } from "./docker-engine.ts";
 import { build, contents, threeLayers, writeBuildContext } from "./docker-image.ts";
@@ -40,6 +41,8 @@ suite("Mica as a managed plugin", { timeout: 300_000 }, () => {
       await engine.ok("run", "--detach", ...quickStop, "--network", "none", "--name", "box", "three", "sleep", "1000");
       const daemon = daemonPid(engine);
       process.kill(daemon, "SIGKILL");
+      // What it is asked in the moment of its death, Docker repeats without a body.
+      await until("it is dead", () => !existsSync(`/proc/${daemon}`));
       await engine.ok("exec", "box", "sh", "-c", "echo written > /data/while-away");
       await engine.ok("run", "--rm", "--network", "none", "three", "true");
       assert.notEqual(daemonPid(engine), daemon);

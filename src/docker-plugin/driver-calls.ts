@@ -2,7 +2,7 @@ import { is } from "valibot";
 import { changes, diffSize } from "./compare-layers.ts";
 import { cleanup, create, get, init } from "./device-calls.ts";
 import type { PluginContext } from "./plugin-context.ts";
-import { readRequest, requests } from "./protocol.ts";
+import { readRequest, requests, requireBody } from "./protocol.ts";
 
 /**
  * A call of the graph driver with a request and an answer in JSON.
@@ -33,8 +33,11 @@ export const driverCalls: Readonly<Record<string, DriverCall>> = {
     await mounts.put(readRequest(requests.one, name, body).ID);
     return {};
   },
-  // What can be no device's name is none's.
-  Exists: async ({ devices }, body) => ({ Exists: is(requests.one, body) && (await devices.exists(body.ID)) }),
+  Exists: async ({ devices }, body, name) => {
+    requireBody(name, body);
+    // What can be no device's name is none's.
+    return { Exists: is(requests.one, body) && (await devices.exists(body.ID)) };
+  },
   Status: async ({ devices }) => ({ Status: await devices.status() }),
   GetMetadata: async ({ devices }, body, name) => ({
     Metadata: await devices.metadata(readRequest(requests.one, name, body).ID),

@@ -64,6 +64,55 @@ test("a connection that Docker may be about to use is never closed", async (t) =
   assert.equal(response.headers["keep-alive"], undefined, "no time is set");
 });
 
+test("what Docker repeats without its body is refused in words that say so", async (t) => {
+  const plugin = await testPlugin(t);
+  if (plugin === undefined) return;
+  const { client } = plugin;
+  for (const call of [
+    "Init",
+    "Create",
+    "Remove",
+    "Get",
+    "Put",
+    "Exists",
+    "GetMetadata",
+    "Diff",
+    "Changes",
+    "DiffSize",
+  ]) {
+    for (const headers of [{ "content-length": 0 }, { "transfer-encoding": "chunked" }]) {
+      const pending = client.begin(`GraphDriver.${call}`, { headers });
+      const { status, message } = failureOf(await answerOf(await responseTo(pending.end())));
+      assert.equal(status, 400);
+      assert.match(message, new RegExp(`request ${call}: it has no body.*run the command again`));
+    }
+  }
+});
+
+test("one that is closed answers what it is being asked, and closes each connection with the answer", async (t) => {
+  const plugin = await testPlugin(t);
+  if (plugin === undefined) return;
+  const { client, service } = plugin;
+  const slow = client.begin("GraphDriver.Create", { keepAlive: true });
+  const answers = responseTo(slow);
+  slow.write('{"ID":');
+  const late = connect(service.socket);
+  const answersLate = text(late);
+  late.write("POST /GraphDriver.Exists HTTP/1.1\r\nHost: plugin\r\n");
+  await client.ok("Status"); // both have come
+  const closed = service.close();
+  late.write('Content-Length: 10\r\n\r\n{"ID":"a"}');
+  assert.match(
+    await answersLate,
+    /^HTTP\/1\.1 200 OK\r\n(.*\r\n)*connection: close\r\n(.*\r\n)*\r\n\{"Exists":false\}$/i,
+  );
+  slow.end('"late"}');
+  const answer = await answers;
+  assert.deepEqual([answer.statusCode, answer.headers.connection], [200, "close"]);
+  await closed;
+  await assert.rejects(client.ok("Status"), { code: "ENOENT" });
+});
+
 test("a sender that stays away is told so, its layer is as before, and others go on meanwhile", async (t) => {
   const plugin = await testPlugin(t, { idleMs: 400 });
   if (plugin === undefined) return;

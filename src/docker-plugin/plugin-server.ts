@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
@@ -17,7 +18,7 @@ const closeMs = 20_000;
 /** The HTTP side of the plugin. */
 export interface PluginServer {
   listen(path: string): Promise<void>;
-  /** Takes no more requests, and lets those under way end. */
+  /** Takes no more connections, answers what is asked on those that are there, and closes them. */
   close(): Promise<void>;
 }
 
@@ -39,12 +40,14 @@ export function pluginServer(context: PluginContext, { idleMs }: { idleMs: numbe
   app.addHook("preParsing", (_request, _reply, payload, done) =>
     done(null, limitIdleSender(payload as Readable, idleMs, silent)),
   );
+  const answers = new Set<ServerResponse>();
   let closing = false;
-  app.addHook("onRequest", (request, reply, done) => {
+  app.addHook("onRequest", (_request, reply, done) => {
     void during(finished(reply.raw)).catch(nothing);
-    // Docker asks again, and finds the next process.
-    if (closing) request.raw.socket.destroy();
-    else done();
+    answers.add(reply.raw);
+    reply.raw.once("close", () => answers.delete(reply.raw));
+    if (closing) reply.raw.shouldKeepAlive = false;
+    done();
   });
   app.setErrorHandler((error, request, reply) => refuse(context, error, request.url, reply));
   app.setNotFoundHandler((request, reply) => answer(reply.code(404), { Err: `There is no call ${request.url}` }));
@@ -88,6 +91,9 @@ export function pluginServer(context: PluginContext, { idleMs }: { idleMs: numbe
     async close() {
       closing = true;
       app.server.close();
+      // A connection that was closed without an answer has Docker ask the next process, but not with the body that it sent to this one. One that
+      // ends with an answer is not used again.
+      for (const answer of answers) answer.shouldKeepAlive = false;
       const patience = setTimeout(() => app.server.closeAllConnections(), closeMs);
       while (underWay.size > 0) await Promise.all(underWay);
       clearTimeout(patience);
@@ -106,7 +112,7 @@ function readJsonBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "string" }, (_request, body, parsed) => {
     try {
-      parsed(null, body === "" ? {} : JSON.parse(String(body)));
+      parsed(null, body === "" ? undefined : JSON.parse(String(body)));
     } catch {
       parsed(new RequestError(400, "Cannot read the request: its body is not JSON"));
     }

@@ -85,11 +85,27 @@ export class RequestError extends Error {
 
 /** Reads a request. @throws RequestError 400, naming the field */
 export function readRequest<T>(schema: v.GenericSchema<unknown, T>, call: string, value: unknown): T {
+  requireBody(call, value);
   const result = v.safeParse(schema, value ?? {});
   if (result.success) return result.output;
   const issue = result.issues[0];
   throw new RequestError(
     400,
     `Cannot read the request ${call}: ${v.getDotPath(issue) ?? "its body"}: ${issue.message}`,
+  );
+}
+
+/**
+ * Docker repeats a request for half a minute when its connection breaks, but has no body for it any more if that was sent before
+ * (moby, pkg/plugins/client.go: one reader for all tries).
+ *
+ * @throws RequestError 400
+ */
+export function requireBody(call: string, value: unknown): void {
+  if (value !== undefined) return;
+  throw new RequestError(
+    400,
+    `Cannot read the request ${call}: it has no body. So Docker repeats what it had sent to a daemon that died before it answered: ` +
+      "run the command again",
   );
 }

@@ -1,4 +1,4 @@
-import { request, type ClientRequest, type IncomingMessage } from "node:http";
+import { request, type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
@@ -8,6 +8,12 @@ export interface PluginAnswer {
   status: number;
   contentType: string | undefined;
   body: Record<string, unknown>;
+}
+
+/** How a request is sent. */
+export interface RequestShape {
+  keepAlive?: boolean;
+  headers?: OutgoingHttpHeaders;
 }
 
 /** Asks a plugin as dockerd does, and as it should not. */
@@ -56,8 +62,8 @@ export class PluginClient {
   }
 
   /** A request that is still to be written; its connection ends with it, unless told. */
-  begin(path: string, { keepAlive = false } = {}): ClientRequest {
-    const headers = keepAlive ? { connection: "keep-alive" } : {};
+  begin(path: string, { keepAlive = false, headers = {} }: RequestShape = {}): ClientRequest {
+    if (keepAlive) headers = { ...headers, connection: "keep-alive" };
     return request({ socketPath: this.#socket, path: `/${path}`, method: "POST", agent: false, headers });
   }
 }
