@@ -79,7 +79,7 @@ suite("commands that end early, or meet", { timeout: 600_000 }, () => {
       const images = await scratch.json<ImageSummary[]>("images");
       if (images.length > 0) await scratch.ok("rmi", "large");
       // Its helper that unpacks may live a moment longer, and with it the device, marked to be deleted.
-      for (let tries = 0; tries < 20 && (await kinds(scratch)).length > 1; tries++) await sleep(200);
+      await until("it is gone", async () => (await kinds(scratch)).length === 1);
       assert.deepEqual(await kinds(scratch), ["base"], `killed after ${delay} ms`);
       assert.equal(await scratch.ok("check"), "No problems found", `killed after ${delay} ms`);
     }

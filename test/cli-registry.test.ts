@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ImageSummary, PulledImage, PushedImage } from "../src/index.ts";
 import { lacksRequirement, scratchGraph, smallImage, type Scratch } from "./cli-support.ts";
 import { registryFor } from "./docker-registry.ts";
 import { startFaultProxy, type FaultProxy } from "./fault-proxy.ts";
 import { servedGraph } from "./served-graph.ts";
+import { until } from "../src/linux/testing/until.ts";
 
 async function registryBehindProxy(t: TestContext): Promise<FaultProxy | undefined> {
   const registry = await registryFor(t);
@@ -80,7 +80,7 @@ suite("images go to a registry and come back, by the command", { timeout: 300_00
     for (const signal of ["SIGINT", "SIGKILL"] as const) {
       blobs = 0;
       const pulling = graph.start("pull", "--insecure", name);
-      for (let tries = 0; tries < 600 && blobs < 4; tries++) await sleep(20);
+      await until("the layers are asked for", () => blobs >= 4);
       pulling.kill(signal);
       const [status, by] = (await once(pulling, "close")) as [number | null, NodeJS.Signals | null];
       assert.deepEqual([status, by], signal === "SIGINT" ? [130, null] : [null, "SIGKILL"]);

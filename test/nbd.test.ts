@@ -13,6 +13,7 @@ import { readPoolState, type PoolState } from "../src/block-device/pool-state.ts
 import { isAlive, type ProcessIdentity } from "../src/block-device/process-identity.ts";
 import { poolFolders } from "../src/block-device/pool-process.ts";
 import { lacksRequirement, run, scratchGraph, smallImage, type Outcome, type Scratch } from "./cli-support.ts";
+import { until } from "../src/linux/testing/until.ts";
 
 interface Attached {
   device: string;
@@ -52,12 +53,10 @@ function serverOf(scratch: Scratch): number {
 async function killEngine(scratch: Scratch): Promise<void> {
   const engine = engineOf(scratch);
   killProcess(engine);
-  for (let tries = 0; tries < 2000; tries++) {
+  await until("there is another", () => {
     const next = engineOf(scratch);
-    if (next !== undefined && next.pid !== engine?.pid && isAlive(next)) return;
-    await sleep(5);
-  }
-  throw new Error("Cannot wait longer for another engine");
+    return next !== undefined && next.pid !== engine?.pid && isAlive(next);
+  });
 }
 
 /** Kills the pool's engine and its supervisor. */
@@ -219,8 +218,7 @@ suite("devices exported by NBD", { timeout: 300_000 }, () => {
     const done = Promise.all(writers.map(write));
     for (let kill = 0; kill < 6; kill++) {
       const before = writers.map(({ answered }) => answered);
-      for (let tries = 0; tries < 4000 && writers.some(({ answered }, at) => answered < before[at] + 3); tries++)
-        await sleep(5);
+      await until("each has written", () => writers.every(({ answered }, at) => answered >= before[at] + 3));
       if (kill % 2 === 0) killProcess({ pid: serverOf(scratch) });
       else await killEngine(scratch);
     }
@@ -253,8 +251,7 @@ suite("devices exported by NBD", { timeout: 300_000 }, () => {
     await scratch.ok("attach", "web", "--nbd", nbd);
     await client.closed();
     killPool(scratch);
-    for (let tries = 0; tries < 2000 && existsSync(nbd); tries++) await sleep(5);
-    assert.ok(!existsSync(nbd));
+    await until("its socket goes", () => !existsSync(nbd));
     await scratch.ok("attach", "web", "--nbd", nbd);
     assert.match(await succeed("nbdinfo", uri), /export="web"/);
     const again = await NbdClient.open(nbd);

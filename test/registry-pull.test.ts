@@ -3,7 +3,6 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { sha256 } from "../src/image/digest.ts";
 import { hostPlatform } from "../src/image/platform.ts";
 import { descriptorOf, makeImage, writeOciLayout, type TestImage } from "../src/image/testing/make-images.ts";
@@ -18,6 +17,7 @@ import {
   skopeo,
   type RegistryBench,
 } from "./registry-support.ts";
+import { until } from "../src/linux/testing/until.ts";
 
 const big = randomBytes(3 << 20);
 
@@ -281,7 +281,7 @@ suite("pulling over bad lines", () => {
     const abort = new AbortController();
     const pulling = store.pull(`${proxy.address}/app:1`, { insecure: true, signal: abort.signal });
     const aborted = assert.rejects(pulling, /enough/);
-    for (let tries = 0; tries < 500 && devices.mounts.size === 0; tries++) await sleep(10);
+    await until("a layer is unpacked", () => devices.mounts.size > 0);
     abort.abort(new Error("enough"));
     await aborted;
     assert.deepEqual(leftInStore(devices), nothingLeft);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
 import { lacksRequirement, outcomeOf, scratchGraph, type Scratch, smallImage } from "./cli-support.ts";
+import { until } from "../src/linux/testing/until.ts";
 
 /** Files that a container is filled with, 12 MiB that do not compress. */
 function fill(folder: string, name: string): void {
@@ -38,7 +39,7 @@ async function killedReceive(graph: Scratch, stream: Buffer): Promise<void> {
   receiver.stdin!.on("error", () => undefined);
   const ended = new Promise((resolve) => receiver.once("close", resolve));
   receiver.stdin!.write(stream);
-  while (!(await graph.ok("ls")).includes("receiving")) await sleep(20);
+  await until("it receives", async () => (await graph.ok("ls")).includes("receiving"));
   await sleep(300); // somewhere in the midst of it
   receiver.kill("SIGKILL");
   await ended;

@@ -5,7 +5,6 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { test, type TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { poolPaths } from "../block-device/pool-paths.ts";
 import { readPoolState } from "../block-device/pool-state.ts";
@@ -14,6 +13,7 @@ import { inKernel } from "../graph/testing/test-mapper.ts";
 import { craftTar } from "../layer/testing/craft-tar.ts";
 import { failureOf, PluginClient } from "./testing/plugin-client.ts";
 import { smallGraph } from "./testing/test-plugin.ts";
+import { until } from "../linux/testing/until.ts";
 
 const program = fileURLToPath(new URL("./testing/serve-docker-plugin.ts", import.meta.url));
 const skip = inKernel ? "the daemon's own affair, whatever the pool stands on" : false;
@@ -105,7 +105,7 @@ test("the daemon's sudden death leaves no half layer, and Docker's mounts", { sk
     const pending = client.begin(`GraphDriver.ApplyDiff?id=${id}`);
     const end = once(pending, "error");
     pending.write(tar.subarray(0, tar.length - 2048));
-    while (!existsSync(join(root, "mnt", id, "rootfs/first"))) await sleep(10);
+    await until("the first file is unpacked", () => existsSync(join(root, "mnt", id, "rootfs/first")));
     return { end };
   });
   const ends = await Promise.all(broken);
@@ -139,7 +139,7 @@ test("a Create that got no answer may come again", { skip }, async (t) => {
   await client.ok("Create", { ID: "parent" });
   await client.ok("Create", { ID: "made", Parent: "parent" });
   // Shortly after the answer.
-  while (readdirSync(join(root, "docker-plugin/under-way")).length > 0) await sleep(10);
+  await until("no mark is left", () => readdirSync(join(root, "docker-plugin/under-way")).length === 0);
   await daemon.end("SIGKILL");
   // As it would be, had the daemon died just before it answered, and once before it did anything.
   for (const id of ["made", "not-made"]) {

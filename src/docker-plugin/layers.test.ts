@@ -4,11 +4,11 @@ import { once } from "node:events";
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
 import { craftTar } from "../layer/testing/craft-tar.ts";
 import { answerOf, failureOf, responseTo, type PluginClient } from "./testing/plugin-client.ts";
 import { testPlugin } from "./testing/test-plugin.ts";
+import { until } from "../linux/testing/until.ts";
 
 const init = { Home: "/var/lib/docker/mica", Opts: null, UIDMaps: null, GIDMaps: null };
 
@@ -120,7 +120,7 @@ test("a stream that breaks off is undone, and what comes next for the layer is t
   const pending = client.begin("GraphDriver.ApplyDiff?id=layer&parent=");
   const broken = once(pending, "error");
   pending.write(tar.subarray(0, tar.length - 2048));
-  while (!existsSync(join(devices.root, "mnt/layer/rootfs/first"))) await sleep(10);
+  await until("the first file is unpacked", () => existsSync(join(devices.root, "mnt/layer/rootfs/first")));
   pending.destroy();
   await broken;
 
@@ -169,7 +169,7 @@ test("a reader of a tar that goes away lets go of what is mounted for it", async
   await once(response, "data");
   assert.deepEqual(mountedIn(devices.root), ["layer"]);
   response.destroy();
-  while (mountedIn(devices.root).length > 0) await sleep(10);
+  await until("it is unmounted", () => mountedIn(devices.root).length === 0);
   assert.equal((await client.diff("layer")).length > 20 << 20, true);
   await client.ok("Remove", { ID: "layer" });
 });

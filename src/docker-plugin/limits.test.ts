@@ -10,6 +10,7 @@ import { test } from "node:test";
 import { craftTar } from "../layer/testing/craft-tar.ts";
 import { answerOf, failureOf, responseTo } from "./testing/plugin-client.ts";
 import { testPlugin } from "./testing/test-plugin.ts";
+import { until } from "../linux/testing/until.ts";
 
 test("what is no request is refused with a status and a reason, and hurts nobody", async (t) => {
   const plugin = await testPlugin(t);
@@ -165,7 +166,7 @@ test("a reader that takes nothing loses its connection, and what was mounted for
   const response = await responseTo(pending);
   response.pause();
   await client.ok("Create", { ID: "meanwhile" });
-  while (readdirSync(join(devices.root, "mnt")).includes("layer")) await sleep(20);
+  await until("it is unmounted", () => !readdirSync(join(devices.root, "mnt")).includes("layer"));
   const broken = once(response, "error");
   response.resume();
   assert.match(String((await broken)[0]), /aborted/);

@@ -4,13 +4,13 @@ import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describeTree, type TreeDescription } from "../file-system/testing/describe-tree.ts";
 import { cannotMount, makeImage, mountImage, temporaryFolder } from "../file-system/testing/ext4-image.ts";
 import { populate } from "../file-system/testing/populate.ts";
 import { allLoops } from "../linux/loop.ts";
 import { packageFile } from "../linux/package-root.ts";
+import { until } from "../linux/testing/until.ts";
 import { FrozenPool, type PoolFiles } from "./frozen-pool.ts";
 import { type FrozenMountOptions, mountFrozen } from "./mount-frozen.ts";
 import { openTree } from "./open-tree.ts";
@@ -58,9 +58,8 @@ function traces(): string[] {
 }
 
 /** Until no loop device of a mount is left: the kernel lets it go with its last user, a little later. */
-async function noTraces(): Promise<void> {
-  for (let attempt = 0; attempt < 100 && traces().length > 0; attempt++) await sleep(100);
-  assert.deepEqual(traces(), []);
+function noTraces(): Promise<void> {
+  return until("nothing is left", () => traces().length === 0, () => traces().join("\n")); // prettier-ignore
 }
 
 for (const fsType of ["ext4", "xfs"] as const) {

@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { attachLoop, detachLoop } from "../../linux/loop.ts";
+import { until } from "../../linux/testing/until.ts";
 import { identify, isAlive } from "../process-identity.ts";
 import { runningExport } from "./export-record.ts";
 import { endExport, startExport } from "./export-process.ts";
@@ -263,7 +263,7 @@ describe("the NBD server", { skip: possible ? false : "needs root and loop devic
     assert.equal((await reader.ask(TRIM, { length: 512 })).error, NbdError.EPERM);
     const [keeper, server] = [runningExport(start.folder, start.device)?.keeper, identify(serverPid())];
     killProcess(keeper);
-    while (isAlive(server)) await sleep(5);
+    await until("its server has ended", () => !isAlive(server));
     await startExport(start);
     assert.equal((await (await open()).ask(READ, { length: 4096 })).payload[8], 0x33);
   });
