@@ -15,7 +15,7 @@ test=(mount:mount tar:tar xz:xz-utils zstd:zstd fio:fio skopeo:skopeo openssl:op
   qemu-system-x86_64:qemu-system-x86 dmsetup:dmsetup busybox:busybox-static cpio:cpio
   linux.uml:user-mode-linux insmod:kmod cc:gcc /usr/include/stdio.h:libc6-dev setfacl:acl ip:iproute2
   lvm:lvm2 /lib/systemd/systemd-udevd:udev dockerd:docker.io containerd:containerd runc:runc jq:jq
-  nbdcopy:libnbd-bin qemu-io:qemu-utils
+  nbdcopy:libnbd-bin qemu-io:qemu-utils strace:strace
   kubectl:kubernetes-client mandoc:mandoc
   docker-registry:docker-registry
   go:golang-go "$go_sources/docker/go-connections:golang-github-docker-go-connections-dev"

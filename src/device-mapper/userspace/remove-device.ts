@@ -95,7 +95,7 @@ async function detach(
   const loop = devices.loop(place);
   if (deferred && loop.busy()) return "in use";
   try {
-    await translated(loop.detach(name));
+    await translated(loop.detach(name, { onlookers: deferred ? "count" : "wait for" }));
     return "detached";
   } catch (error) {
     if (deferred && errorCode(error) === "EBUSY") return "in use";

@@ -21,7 +21,7 @@ import { setReadOnly } from "../../linux/block-device.ts";
 import { DeviceMapperError } from "../device-mapper-error.ts";
 import { makeLink, requireFreeLink } from "./device-link.ts";
 
-/** Tries, and the time between, for those who open a device only to look at it. */
+/** Tries, and the time between, for onlookers. */
 const SETTLE_TRIES = 100;
 const SETTLE_MS = 5;
 
@@ -140,13 +140,17 @@ export class VolumeLoop {
     }
   }
 
-  /** Detaches, and removes the link. EBUSY, and all is as before, when someone uses it. */
-  async detach(name: string): Promise<void> {
+  /**
+   * Detaches, and removes the link. EBUSY, and all is as before, when someone uses it.
+   *
+   * @param options.onlookers those who open a device only to look at it, as many programs do, are waited for, or count as users
+   */
+  async detach(name: string, options: { onlookers: "wait for" | "count" }): Promise<void> {
     const { link } = this.noted ?? {};
     // First, so that it never leads to another's device.
     if (link !== undefined) removeNotedLink(this.noted ?? {});
     try {
-      await this.#detach(name);
+      await this.#detach(name, options.onlookers === "wait for" ? SETTLE_TRIES : 1);
     } catch (error) {
       const { readOnly } = this.noted ?? {};
       await this.note({ ...(link === undefined ? {} : { link }), ...(readOnly === undefined ? {} : { readOnly }) });
@@ -154,7 +158,7 @@ export class VolumeLoop {
     }
   }
 
-  async #detach(name: string): Promise<void> {
+  async #detach(name: string, tries: number): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       const device = this.find();
       if (device === undefined) break;
@@ -162,11 +166,21 @@ export class VolumeLoop {
       const result = detachLoop(device);
       if (result === "detached" && !this.#isOnFile(device)) break;
       // "detached" but still there: someone has it open, and the kernel would detach it at the close.
-      if (attempt === SETTLE_TRIES || result === "busy") {
-        if (result !== "busy") setLoopAutoclear(device, "off");
+      if (result === "busy" || (attempt >= tries && this.#stays(device))) {
         throw new DeviceMapperError("EBUSY", `Cannot remove '${name}': ${device} is mounted or open`);
       }
       await sleep(SETTLE_MS);
+    }
+  }
+
+  /** Tells the kernel not to detach it at the close after all; false when that has come meanwhile. */
+  #stays(device: string): boolean {
+    try {
+      setLoopAutoclear(device, "off");
+      return true;
+    } catch (error) {
+      if (errorCode(error) === "ENXIO") return false;
+      throw error;
     }
   }
 
