@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -53,10 +54,16 @@ export async function stepsOf(command: Command): Promise<{ outcome: Outcome; ste
   }
 }
 
-/** Runs a command that is killed (SIGKILL) as it is about to do one of its steps. */
-export function killedBefore({ call, occurrence }: Step, command: Command): Promise<Outcome> {
+/**
+ * Runs a command that is killed (SIGKILL) as it is about to do one of its steps.
+ *
+ * @returns false when it was not, and did its work: a call that wakes another thread, of the same name, is not needed each time
+ */
+export async function killedBefore({ call, occurrence }: Step, command: Command): Promise<boolean> {
   const inject = `inject=${call}:signal=SIGKILL:when=${occurrence}`;
-  return traced(command, "-o", "/dev/null", "-e", `trace=${call}`, "-e", inject);
+  const { signal, status, stderr } = await traced(command, "-o", "/dev/null", "-e", `trace=${call}`, "-e", inject);
+  assert.ok(signal === "SIGKILL" || status === 0, stderr);
+  return signal === "SIGKILL";
 }
 
 function traced({ program, args, env }: Command, ...options: string[]): Promise<Outcome> {

@@ -70,13 +70,14 @@ export class PendingDevices {
     }
   }
 
-  /** Completes what died: removes the devices of dead marks that no record claims. */
-  async settleDead(): Promise<void> {
+  /** Completes what died: removes the devices of dead marks that no record claims. @returns whether there were such marks */
+  async settleDead(): Promise<boolean> {
     const dead = await this.locks.records(() => this.takeDead());
     for (const mark of dead) {
       if (await this.unmounted(mark)) await this.settle(mark);
       else mark.lock.release();
     }
+    return dead.length > 0;
   }
 
   /** Unmounts what the dead left mounted. False while its helper lives on in there: the next opening tries again. */

@@ -18,7 +18,7 @@ export interface NewImage {
  *
  * @throws StoreError in-use when one of its layers was removed since, with the image that another process just removed
  */
-export async function registerImage({ files, locks }: ImageContext, image: NewImage): Promise<{ id: Digest }> {
+export async function registerImage({ files, locks, imports }: ImageContext, image: NewImage): Promise<{ id: Digest }> {
   return locks.records(() => {
     const gone = image.layers.find((layer) => files.layer(layer) === undefined);
     if (gone !== undefined) {
@@ -26,12 +26,14 @@ export async function registerImage({ files, locks }: ImageContext, image: NewIm
     }
     if (sha256(image.config) !== image.id)
       throw new StoreError("damaged", `Cannot keep a configuration as ${image.id}`);
+    if (files.imageConfig(image.id) === undefined) imports.noteNameless(image.id);
     files.addImage(image.id, image.config);
     const references = { ...files.references(), [image.reference.text]: image.id };
     if (image.manifestDigest !== undefined) {
       references[`${image.reference.repository}@${image.manifestDigest}`] = image.id;
     }
     files.writeReferences(references);
+    imports.forgetNameless(image.id);
     return { id: image.id };
   });
 }

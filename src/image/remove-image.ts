@@ -18,7 +18,7 @@ export interface RemovedImage {
  * @throws StoreError in-use when a container stands on it
  */
 export async function removeImage(context: ImageContext, nameOrId: string): Promise<RemovedImage> {
-  const { files, locks } = context;
+  const { files, locks, imports } = context;
   const removed = await locks.records((): RemovedImage => {
     const image = findImage(files, nameOrId);
     const references = files.references();
@@ -42,6 +42,7 @@ export async function removeImage(context: ImageContext, nameOrId: string): Prom
           `${users.length === 1 ? "stands" : "stand"} on it; remove ${users.length === 1 ? "it" : "them"} first`,
       );
     }
+    imports.noteNameless(image.id);
     files.writeReferences(without(references, names));
     files.deleteImage(image.id);
     return { untagged: names, deleted: [image.id] };

@@ -9,8 +9,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
-import { readJsonFile, syncFolder, writeJsonFile } from "../graph/files/json-file.ts";
+import { dirname, join } from "node:path";
+import { readJsonFile, syncFolder, temporaryPrefix, writeJsonFile } from "../graph/files/json-file.ts";
 import { errorCode } from "../linux/system-error.ts";
 import { hexOf, type Digest } from "./digest.ts";
 import {
@@ -26,6 +26,7 @@ import {
 
 const MAX_LAYER_BLOBS = 16;
 const RECORD = /^([0-9a-f]{64})\.json$/;
+const BESIDE_LAYER = /^([0-9a-f]{64})\.(?:tar-split\.json\.gz|blobs\.json)$/;
 
 /**
  * The store's files: `$root/image/{layers,images,pending,tmp}`, `$root/image/references.json` and `$root/containers`. Every
@@ -108,6 +109,21 @@ export class StoreFiles {
     rmSync(this.layerFile(chainId), { force: true });
     rmSync(this.layerTarRecord(chainId), { force: true });
     syncFolder(this.layersFolder);
+  }
+
+  /** What a crash left: files that were being written, and those beside the record of a layer or container. Only for who holds the records' lock. */
+  deleteStrayFiles(): void {
+    for (const folder of [dirname(this.referencesFile), this.layersFolder, this.containersFolder]) {
+      for (const name of readdirSync(folder)) {
+        const layer = folder === this.layersFolder ? BESIDE_LAYER.exec(name)?.[1] : undefined;
+        const isStray =
+          layer === undefined ? name.startsWith(temporaryPrefix) : !existsSync(this.layerFile(`sha256:${layer}`));
+        if (isStray) rmSync(join(folder, name), { force: true });
+      }
+    }
+    for (const name of readdirSync(this.namesFolder)) {
+      if (this.containerIdOfName(name) === undefined) rmSync(join(this.namesFolder, name), { force: true });
+    }
   }
 
   /** The record a layer's tar can be rebuilt from (see TarRecorder). */

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { open, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -7,8 +8,6 @@ import { GraphError } from "../graph-error.ts";
 
 /** Names that start so are half-written files: of a writer at work, or of one that died. */
 export const temporaryPrefix = ".tmp";
-
-let written = 0;
 
 /** What a power cut does to a file just written: nothing, or it may leave the one before, or an empty one. */
 export type Durability = "durable" | "not-durable";
@@ -57,8 +56,9 @@ export async function writeJsonFileAsync(path: string, value: unknown): Promise<
   }
 }
 
+/** As no other writer's, also of one that died: in a container its process ID comes again. */
 function temporaryName(path: string): string {
-  return join(dirname(path), `${temporaryPrefix}-${basename(path)}-${process.pid}-${written++}`);
+  return join(dirname(path), `${temporaryPrefix}-${basename(path)}-${randomBytes(8).toString("hex")}`);
 }
 
 /** Makes what was made, renamed or removed in a folder survive a power cut. */
