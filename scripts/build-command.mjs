@@ -1,6 +1,6 @@
-// Builds dist/mica.cjs, what bin/mica starts: the program as one file of CommonJS, without Node's loader of modules, which takes a sixth of its
-// start, and with what V8 compiled of it. Scripts call thin tools by the thousand. Mica's own commands are modules, loaded when they are called.
-import { execFileSync } from "node:child_process";
+// Builds what bin/mica starts: dist/mica.cjs, with dmsetup and the thin tools, which scripts call by the thousand, and dist/command-line.cjs, with mica's own
+// commands. Each is one file of CommonJS, without Node's loader of modules, and has beside it what V8 compiled of it.
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,26 +12,38 @@ const noDigest = "0".repeat(16);
 
 /** Returns the paths that were written. */
 export async function buildCommand(shared) {
+  const programs = [
+    await buildProgram(shared, "mica", "start"),
+    await buildProgram(shared, "command-line", "command-line"),
+  ];
+  makeCodeCaches();
+  return programs.flat();
+}
+
+/** One program and its cache to come. */
+async function buildProgram(shared, name, entry) {
   const { outputFiles } = await build({
     ...shared,
-    entryPoints: { mica: "src/cli/start.ts" },
+    entryPoints: { [name]: `src/cli/${entry}.ts` },
     format: "cjs",
     outExtension: { ".js": ".cjs" },
     define: { "import.meta.url": "moduleUrl" },
+    // A script that has a cache cannot import.
+    supported: { "dynamic-import": false },
     banner: { js: `/*${noDigest}*/ const moduleUrl = require("node:url").pathToFileURL(__filename).href;` },
     write: false,
     metafile: false,
   });
   const [code, map] = [".cjs", ".map"].map((end) => outputFiles.find(({ path }) => path.endsWith(end)));
   const digest = createHash("sha256").update(code.contents).digest("hex").slice(0, noDigest.length);
-  writeFileSync("dist/mica.cjs.map", map.contents);
-  writeFileSync("dist/mica.cjs", code.text.replace(noDigest, digest));
-  makeCodeCache();
-  return ["dist/mica.cjs", "dist/mica.cjs.map", `dist/mica.cjs.${digest}.cache`];
+  const program = `dist/${name}.cjs`;
+  writeFileSync(`${program}.map`, map.contents);
+  writeFileSync(program, code.text.replace(noDigest, digest));
+  return [program, `${program}.map`, `${program}.${digest}.cache`];
 }
 
-/** By a thin tool's run on a pool that is empty: what all of them take. */
-function makeCodeCache() {
+/** By a thin tool's run on a pool that is empty, and by a command that looks for a graph: what all of them take. */
+function makeCodeCaches() {
   const folder = mkdtempSync(join(tmpdir(), "mica-build-"));
   try {
     const [xml, metadata] = ["xml", "metadata"].map((name) => join(folder, name));
@@ -40,7 +52,12 @@ function makeCodeCache() {
     writeFileSync(metadata, "");
     truncateSync(metadata, 1 << 20);
     execFileSync(process.execPath, ["bin/mica", "thin_restore", "-i", xml, "-o", metadata]);
-    execFileSync(process.execPath, ["scripts/make-code-cache.cjs", "thin_ls", metadata], { stdio: "ignore" });
+    for (const words of [
+      ["thin_ls", metadata],
+      ["--root", join(folder, "none"), "ls"],
+    ]) {
+      spawnSync(process.execPath, ["scripts/make-code-cache.cjs", ...words], { stdio: "ignore" });
+    }
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -20,7 +20,6 @@ const modules = await build({
   entryPoints: {
     index: "src/index.ts",
     mica: "src/cli/main.ts",
-    "command-line": "src/cli/command-line.ts",
     supervisor: "src/block-device/supervisor-main.ts",
     engine: "src/block-device/engine-main.ts",
     "nbd-export": "src/block-device/nbd/export-keeper-main.ts",

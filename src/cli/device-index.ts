@@ -30,12 +30,10 @@ type Known = Pick<ListedDevice, "kind" | "id" | "names">;
 
 /** Every thin device of a graph: base, layers, containers, containerd's snapshots, Docker's devices, then others. */
 export async function listDevices(graph: GraphAccess): Promise<ListedDevice[]> {
-  const [tree, records, usage] = await Promise.all([
-    graph.store.tree(),
-    graph.devices.devices(),
-    graph.devices.usage(),
-  ]);
+  const [tree, records] = await Promise.all([graph.store.tree(), graph.devices.devices()]);
   const nodes = new Map(flatten(tree).map((node) => [node.device, node]));
+  // What is in the tree has it from there: reckoning it goes through all of the pool's mappings.
+  const usage = records.every(({ id }) => nodes.has(id)) ? [] : await graph.devices.usage();
   const used = new Map(usage.map((entry) => [entry.id, entry]));
   const others = new Map([
     ...(await dockersIn(graph.root)),
@@ -44,7 +42,10 @@ export async function listDevices(graph: GraphAccess): Promise<ListedDevice[]> {
   ]);
   const order = ["base", "layer", "container", "snapshot", "docker", "receiving", "device"];
   return records
-    .map((record) => listed(record, nodes.get(record.id) ?? others.get(record.id), used.get(record.id)))
+    .map((record) => {
+      const node = nodes.get(record.id);
+      return listed(record, node ?? others.get(record.id), node ?? used.get(record.id));
+    })
     .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || a.deviceId - b.deviceId);
 }
 

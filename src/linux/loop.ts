@@ -153,12 +153,12 @@ export function isLoopDevice(path: string): boolean {
 
 /** The file that a loop device such as "/dev/loop3" is attached to, or undefined. */
 export function loopBackingFile(device: string): string | undefined {
-  return backingFileOf(device.slice("/dev/".length));
+  return backingFileOf(device.slice("/dev/".length), "likely attached");
 }
 
-function backingFileOf(name: string): string | undefined {
+function backingFileOf(name: string, guess?: "likely attached"): string | undefined {
   // Most loop devices are attached to nothing: asking costs much less than an exception.
-  if (!existsSync(`/sys/block/${name}/loop`)) return undefined;
+  if (guess === undefined && !existsSync(`/sys/block/${name}/loop`)) return undefined;
   try {
     return readFileSync(`/sys/block/${name}/loop/backing_file`, "utf8").replace(/\n$/, "");
   } catch {

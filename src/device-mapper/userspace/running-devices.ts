@@ -75,9 +75,9 @@ export class RunningDevices {
     return place;
   }
 
-  /** The name of a device at a place. */
-  nameOf(place: Place): string {
-    return this.loop(place).noted?.name ?? (place.kind === "pool" ? place.host : place.file);
+  /** The name of a device at a place. @param note its loop's, where that was read already */
+  nameOf(place: Place, note = this.loop(place).noted): string {
+    return note?.name ?? (place.kind === "pool" ? place.host : place.file);
   }
 
   /** All that runs: pools, each with its volumes behind it, and mapped devices. */

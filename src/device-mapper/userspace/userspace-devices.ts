@@ -2,6 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { poolNames, startPool } from "../../block-device/pool-process.ts";
 import type { VolumeInfo } from "../../block-device/pool-service.ts";
+import { loopBusy } from "../../linux/loop.ts";
 import { majorMinor } from "../../linux/special-files.ts";
 import { errorCode } from "../../linux/system-error.ts";
 import { parsePoolTable } from "../../thin/pool-table.ts";
@@ -151,7 +152,7 @@ export class UserspaceDevices implements DeviceMapper {
     if (place === undefined) return undefined;
     try {
       if (place.kind === "pool") return await this.#poolInfo(place);
-      return await this.#thinInfo(place, await this.#devices.volume(place));
+      return await this.#thinInfo(place, await this.#devices.volume(place), this.#poolNameOf(place));
     } catch (error) {
       if (errorCode(error) === "ENXIO") return undefined; // it went meanwhile
       throw error;
@@ -216,7 +217,7 @@ export class UserspaceDevices implements DeviceMapper {
     const devices = [await this.#poolInfo(pool, volumes)];
     for (const volume of volumes) {
       try {
-        devices.push(await this.#thinInfo(volumePlace(pool.host, volume.name), volume));
+        devices.push(await this.#thinInfo(volumePlace(pool.host, volume.name), volume, devices[0].name));
       } catch (error) {
         if (errorCode(error) !== "ENXIO") throw error; // it went meanwhile
       }
@@ -243,16 +244,16 @@ export class UserspaceDevices implements DeviceMapper {
     };
   }
 
-  async #thinInfo(place: Place, volume: VolumeInfo): Promise<DeviceInfo> {
+  async #thinInfo(place: Place, volume: VolumeInfo, pool: string): Promise<DeviceInfo> {
     const { table, suspended, deferredRemove } = volume;
     const loop = this.#devices.loop(place);
-    const pool = this.#poolNameOf(place);
+    const note = loop.noted;
     const tableLine = formatSegments(volumeSegments(table, (segment) => thinParameters(pool, segment)));
     // A maker that was killed half-way leaves a volume without a block device.
-    const blockDevice = loop.find() ?? (deferredRemove ? undefined : await this.#devices.attached(place));
-    const open = loop.busy();
+    const blockDevice = loop.find(note) ?? (deferredRemove ? undefined : await this.#devices.attached(place));
+    const open = blockDevice !== undefined && loopBusy(blockDevice);
     return {
-      name: this.#devices.nameOf(place),
+      name: this.#devices.nameOf(place, note),
       target: "thin",
       blockDevice,
       ...(blockDevice === undefined ? { major: undefined, minor: undefined } : deviceNumbers(blockDevice)),

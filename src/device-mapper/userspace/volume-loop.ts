@@ -43,9 +43,9 @@ export class VolumeLoop {
     this.#readOnly = name === POOL_FILE;
   }
 
-  /** The device, such as "/dev/loop3", or undefined. One small file and one of sysfs are read. */
-  find(): string | undefined {
-    const device = this.noted?.device;
+  /** The device, such as "/dev/loop3", or undefined. One small file and one of sysfs are read. @param note `noted`, where it was read already */
+  find(note = this.noted): string | undefined {
+    const device = note?.device;
     return device !== undefined && this.#isOnFile(device) ? device : loopsOf(this.#file)[0];
   }
 
