@@ -16,6 +16,17 @@ async function tableOf(session: Session, device: Designation): Promise<TableSegm
   }
 }
 
+/** `failAllIo` for a device that is to go by force: where it cannot be had, it may go all the same. */
+export async function tryToFailAllIo(session: Session, device: Designation): Promise<void> {
+  try {
+    await failAllIo(session, device);
+  } catch (error) {
+    if (!(error instanceof DmsetupFailure)) throw error;
+    // In user space a pool takes no other target. Whether it can go is said next.
+    if ((await session.devices()).kind === "kernel") printError(`${error.message}\n`);
+  }
+}
+
 /** Puts a table in force that fails all I/O, as long as the one before. @throws DmsetupFailure */
 export async function failAllIo(session: Session, device: Designation): Promise<void> {
   const { line } = session;

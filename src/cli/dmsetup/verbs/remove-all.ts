@@ -3,23 +3,24 @@ import { errorCode } from "../../../linux/system-error.ts";
 import { printError } from "../../thin/output.ts";
 import { allDevices, named } from "../designate.ts";
 import type { Session } from "../dmsetup-verb.ts";
-import { failAllIo } from "../error-table.ts";
+import { tryToFailAllIo } from "../error-table.ts";
 import { ask } from "../ioctl-failure.ts";
 
-/** `dmsetup remove_all`. What is in use stays. */
+/** `dmsetup remove_all`. What is in use stays; with `--force` it first loses its I/O, and with that perhaps its users. */
 export async function run(session: Session): Promise<void> {
-  const { line } = session;
-  const devices = await session.devices();
-  if (line.has("force")) {
-    for (const { name } of await allDevices(session)) {
-      // One that has no table has none to be replaced.
-      if ((await devices.table(name)).length > 0) await failAllIo(session, named(name));
-    }
-  }
-  await ask("remove_all", " ", () => removeUnused(devices, { deferred: line.has("deferred") }));
-  await ask("mknodes", " ", () => devices.makeNodes());
+  await removeAll(session);
+  if (!session.line.has("force")) return;
+  for (const { name } of await allDevices(session)) await tryToFailAllIo(session, named(name));
+  await removeAll(session);
   const left = (await allDevices(session)).length;
-  if (line.has("force") && left > 0) printError(`Unable to remove ${left} device(s).\n`);
+  if (left > 0) printError(`Unable to remove ${left} device(s).\n`);
+}
+
+async function removeAll(session: Session): Promise<void> {
+  const devices = await session.devices();
+  const deferred = session.line.has("deferred");
+  await ask("remove_all", " ", () => removeUnused(devices, { deferred }));
+  await ask("mknodes", " ", () => devices.makeNodes());
 }
 
 /** Again and again, as one that is gone no longer uses those that it stood on. */

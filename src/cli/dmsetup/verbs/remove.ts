@@ -3,7 +3,7 @@ import { printError } from "../../thin/output.ts";
 import { askOf, type Designation, forEachDevice } from "../designate.ts";
 import { DmsetupFailure } from "../dmsetup-failure.ts";
 import type { Session } from "../dmsetup-verb.ts";
-import { failAllIo } from "../error-table.ts";
+import { tryToFailAllIo } from "../error-table.ts";
 import { errorWords } from "../ioctl-failure.ts";
 
 const retries = 25;
@@ -13,7 +13,7 @@ const pauseMilliseconds = 200;
 export async function run(session: Session): Promise<void> {
   const { line } = session;
   await forEachDevice(session, async (device) => {
-    if (line.has("force")) await failAllIo(session, device);
+    if (line.has("force")) await tryToFailAllIo(session, device);
     if (line.has("retry")) await removeAfterAWhile(session, device);
     else await removeDevice(session, device);
   });
