@@ -22,7 +22,6 @@ export async function collectLayers({ files, locks, pending, imports }: ImageCon
     const marked = layers.map((layer) => ({ ...layer, mark: pending.mark({ owner: "layer", device: layer.device }) }));
     // What stands on another goes first, so that a crash leaves no layer without its parent.
     for (const { chainId } of marked) files.deleteLayer(chainId);
-    files.deleteStrayFiles();
     if (!anyAlive) imports.clear();
     return marked;
   });

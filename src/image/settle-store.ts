@@ -5,8 +5,9 @@ export async function settleStore(context: ImageContext): Promise<void> {
   if (!context.pending.any()) return;
   const someDied = await context.pending.settleDead();
   const dead = await context.locks.records(() => {
-    if (someDied) context.files.deleteStrayFiles();
-    return context.imports.any() && !context.imports.anyAlive();
+    const imagesDied = context.imports.any() && !context.imports.anyAlive();
+    if (someDied || imagesDied) context.files.deleteStrayFiles();
+    return imagesDied;
   });
   if (!dead) return;
   const { collectLayers } = await import("./collect-layers.ts");
