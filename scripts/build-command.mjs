@@ -42,6 +42,11 @@ async function buildProgram(shared, name, entry) {
   return [program, `${program}.map`, `${program}.${digest}.cache`];
 }
 
+function makeCodeCache(expected, ...words) {
+  const { status } = spawnSync(process.execPath, ["scripts/make-code-cache.cjs", ...words], { stdio: "ignore" });
+  if (status !== expected) throw new Error(`Cannot make a code cache: mica ${words.join(" ")} ended with ${status}`);
+}
+
 /** By a thin tool's run on a pool that is empty, and by a command that looks for a graph: what all of them take. */
 function makeCodeCaches() {
   const folder = mkdtempSync(join(tmpdir(), "mica-build-"));
@@ -52,12 +57,8 @@ function makeCodeCaches() {
     writeFileSync(metadata, "");
     truncateSync(metadata, 1 << 20);
     execFileSync(process.execPath, ["bin/mica", "thin_restore", "-i", xml, "-o", metadata]);
-    for (const words of [
-      ["thin_ls", metadata],
-      ["--root", join(folder, "none"), "ls"],
-    ]) {
-      spawnSync(process.execPath, ["scripts/make-code-cache.cjs", ...words], { stdio: "ignore" });
-    }
+    makeCodeCache(0, "thin_ls", metadata);
+    makeCodeCache(1, "--root", join(folder, "none"), "ls");
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -13,22 +13,11 @@ import { cannotRun, TestPool } from "../src/device-mapper/userspace/test-pool.ts
 import { majorMinor } from "../src/linux/special-files.ts";
 import { until } from "../src/linux/testing/until.ts";
 import { micaCommand, outcomeOf } from "./cli-support.ts";
-import { cannotTrace, killedBefore, stepsOf } from "./kill-at-step.ts";
+import { cannotTrace, killAtEachStep, type Killed } from "./kill-at-step.ts";
 
 const uuid = "MICA-1";
 const table = "0 2048 thin pool 1";
 const longer = `${table}\n2048 8 error`;
-
-/** A command line, and what is around it. */
-interface Killed {
-  words: readonly string[];
-  /** Has done what the command needs. */
-  prepare?: () => Promise<void>;
-  /** What whoever meets the rest of a killed command does next. */
-  goOn: () => Promise<void>;
-  /** Fails unless all is as the command was to make it; leaves it as it was before `prepare`. */
-  finish: () => Promise<void>;
-}
 
 describe("mica dmsetup, killed at every step", { skip: cannotRun || cannotTrace() }, () => {
   const pool = new TestPool();
@@ -81,30 +70,18 @@ describe("mica dmsetup, killed at every step", { skip: cannotRun || cannotTrace(
   });
   after(() => pool.destroy());
 
-  const killed = (title: string, { words, prepare = () => Promise.resolve(), goOn, finish }: Killed): void => {
-    test(title, async (t) => {
-      await prepare();
-      const { outcome, steps } = await stepsOf(command(words));
-      assert.equal(outcome.status, 0, outcome.stderr);
-      await finish();
-      let kills = 0;
-      for (const step of steps) {
-        try {
-          await prepare();
-          if (await killedBefore(step, command(words))) kills++;
-          await goOn();
+  const killed = (title: string, { words, finish, ...around }: Killed & { words: readonly string[] }): void => {
+    test(title, (t) =>
+      killAtEachStep(t, command(words), {
+        ...around,
+        finish: async () => {
           await finish();
           assert.deepEqual(await devices.list().then((all) => all.map(({ name }) => name)), ["pool"]);
           assert.deepEqual(readdirSync(join(deviceDir, "mapper")), ["pool"]);
-          await until("nothing more is attached", () => pool.remains().length <= baseline.length);
-          assert.deepEqual(pool.remains(), baseline);
-        } catch (error) {
-          throw new Error(`killed before ${step.text}: ${String(error)}`, { cause: error });
-        }
-      }
-      t.diagnostic(`killed at ${kills} of ${steps.length} steps`);
-      assert.ok(kills > steps.length / 2);
-    });
+          await pool.nothingRemains(baseline);
+        },
+      }),
+    );
   };
 
   killed("create", {

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TestContext } from "node:test";
 import { type Outcome, outcomeOf } from "./cli-support.ts";
 
 /** System calls by which a command changes anything: files, links, loop devices, mounts, what other processes do. */
@@ -22,11 +23,21 @@ export interface Command {
 }
 
 /** A system call of a command: the nth of its name in its thread. */
-export interface Step {
+interface Step {
   call: string;
   occurrence: number;
   /** As strace tells it. */
   text: string;
+}
+
+/** What is around a command that is killed. */
+export interface Killed {
+  /** Has done what the command needs. */
+  prepare?: (() => Promise<unknown>) | undefined;
+  /** What whoever meets the rest of a killed command does next. */
+  goOn: () => Promise<unknown>;
+  /** Fails unless all is as the command was to make it; leaves all as it was before `prepare`, and fails if it is not. */
+  finish: () => Promise<unknown>;
 }
 
 /** Why commands cannot be killed at a step here, or false. */
@@ -35,8 +46,33 @@ export function cannotTrace(): string | false {
   return status === 0 ? false : "needs strace, and leave to trace processes";
 }
 
+/** Runs a command to its end, and then anew for each of its steps, before which it is killed. */
+export async function killAtEachStep(
+  t: TestContext,
+  command: Command,
+  { prepare, goOn, finish }: Killed,
+): Promise<void> {
+  await prepare?.();
+  const { outcome, steps } = await stepsOf(command);
+  assert.equal(outcome.status, 0, outcome.stderr);
+  await finish();
+  let kills = 0;
+  for (const step of steps) {
+    try {
+      await prepare?.();
+      if (await killedBefore(step, command)) kills++;
+      await goOn();
+      await finish();
+    } catch (error) {
+      throw new Error(`killed before ${step.text}: ${String(error)}`, { cause: error });
+    }
+  }
+  t.diagnostic(`killed at ${kills} of ${steps.length} steps`);
+  assert.ok(kills > steps.length / 2);
+}
+
 /** Runs a command to its end. @returns what it changed, step by step; of the processes that it starts, nothing */
-export async function stepsOf(command: Command): Promise<{ outcome: Outcome; steps: Step[] }> {
+async function stepsOf(command: Command): Promise<{ outcome: Outcome; steps: Step[] }> {
   const folder = mkdtempSync(join(tmpdir(), "mica-steps-"));
   try {
     const trace = join(folder, "trace");
@@ -59,7 +95,7 @@ export async function stepsOf(command: Command): Promise<{ outcome: Outcome; ste
  *
  * @returns false when it was not, and did its work: a call that wakes another thread, of the same name, is not needed each time
  */
-export async function killedBefore({ call, occurrence }: Step, command: Command): Promise<boolean> {
+async function killedBefore({ call, occurrence }: Step, command: Command): Promise<boolean> {
   const inject = `inject=${call}:signal=SIGKILL:when=${occurrence}`;
   const { signal, status, stderr } = await traced(command, "-o", "/dev/null", "-e", `trace=${call}`, "-e", inject);
   assert.ok(signal === "SIGKILL" || status === 0, stderr);

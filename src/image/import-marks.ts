@@ -54,7 +54,7 @@ export class ImportMarks {
 
   /** Whether there are marks; after a look at `anyAlive`, dead ones. */
   any(): boolean {
-    return this.paths().length > 0 || this.nameless().length > 0;
+    return this.names(PREFIX, NAMELESS).length > 0;
   }
 
   /** Asks for a collection later. */
@@ -95,7 +95,7 @@ export class ImportMarks {
     return this.names(PREFIX).map((name) => join(this.files.pendingFolder, name));
   }
 
-  private names(prefix: string): string[] {
-    return readdirSync(this.files.pendingFolder).filter((name) => name.startsWith(prefix));
+  private names(...prefixes: string[]): string[] {
+    return readdirSync(this.files.pendingFolder).filter((name) => prefixes.some((prefix) => name.startsWith(prefix)));
   }
 }

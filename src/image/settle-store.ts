@@ -4,12 +4,12 @@ import type { ImageContext } from "./image-context.ts";
 export async function settleStore(context: ImageContext): Promise<void> {
   if (!context.pending.any()) return;
   const someDied = await context.pending.settleDead();
-  const dead = await context.locks.records(() => {
-    const imagesDied = context.imports.any() && !context.imports.anyAlive();
-    if (someDied || imagesDied) context.files.deleteStrayFiles();
-    return imagesDied;
+  const imagesDied = await context.locks.records(() => {
+    const anyDead = context.imports.any() && !context.imports.anyAlive();
+    if (someDied || anyDead) context.files.deleteStrayFiles();
+    return anyDead;
   });
-  if (!dead) return;
+  if (!imagesDied) return;
   const { collectLayers } = await import("./collect-layers.ts");
   await collectLayers(context);
   const { removeAbandonedFiles } = await import("./abandoned-files.ts");

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { readJsonFile, syncFolder, temporaryPrefix, writeJsonFile } from "../graph/files/json-file.ts";
+import { readJsonFile, removeTemporaryFiles, syncFolder, writeJsonFile } from "../graph/files/json-file.ts";
 import { errorCode } from "../linux/system-error.ts";
 import { hexOf, type Digest } from "./digest.ts";
 import {
@@ -114,15 +114,14 @@ export class StoreFiles {
   /** What a crash left: files that were being written, and those beside the record of a layer or container. Only for who holds the records' lock. */
   deleteStrayFiles(): void {
     for (const folder of [dirname(this.referencesFile), this.layersFolder, this.containersFolder]) {
-      for (const name of readdirSync(folder)) {
-        const layer = folder === this.layersFolder ? BESIDE_LAYER.exec(name)?.[1] : undefined;
-        const isStray =
-          layer === undefined ? name.startsWith(temporaryPrefix) : !existsSync(this.layerFile(`sha256:${layer}`));
-        if (isStray) rmSync(join(folder, name), { force: true });
-      }
+      removeTemporaryFiles(folder);
+    }
+    for (const name of readdirSync(this.layersFolder)) {
+      const layer = BESIDE_LAYER.exec(name)?.[1];
+      if (layer !== undefined && !existsSync(this.layerFile(`sha256:${layer}`))) rmSync(join(this.layersFolder, name));
     }
     for (const name of readdirSync(this.namesFolder)) {
-      if (this.containerIdOfName(name) === undefined) rmSync(join(this.namesFolder, name), { force: true });
+      if (this.containerIdOfName(name) === undefined) rmSync(join(this.namesFolder, name));
     }
   }
 

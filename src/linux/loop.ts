@@ -134,7 +134,8 @@ export function loopsOf(path: string): string[] {
 export function allLoops(): { device: string; backingFile: string }[] {
   const found: { device: string; backingFile: string }[] = [];
   for (const name of readdirSync("/sys/block")) {
-    if (!name.startsWith("loop")) continue;
+    // Most loop devices are attached to nothing: asking costs much less than an exception.
+    if (!name.startsWith("loop") || !existsSync(`/sys/block/${name}/loop`)) continue;
     const backingFile = backingFileOf(name);
     if (backingFile !== undefined) found.push({ device: `/dev/${name}`, backingFile });
   }
@@ -153,12 +154,10 @@ export function isLoopDevice(path: string): boolean {
 
 /** The file that a loop device such as "/dev/loop3" is attached to, or undefined. */
 export function loopBackingFile(device: string): string | undefined {
-  return backingFileOf(device.slice("/dev/".length), "likely attached");
+  return backingFileOf(device.slice("/dev/".length));
 }
 
-function backingFileOf(name: string, guess?: "likely attached"): string | undefined {
-  // Most loop devices are attached to nothing: asking costs much less than an exception.
-  if (guess === undefined && !existsSync(`/sys/block/${name}/loop`)) return undefined;
+function backingFileOf(name: string): string | undefined {
   try {
     return readFileSync(`/sys/block/${name}/loop/backing_file`, "utf8").replace(/\n$/, "");
   } catch {

@@ -1,5 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { open, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
@@ -53,6 +63,13 @@ export async function writeJsonFileAsync(path: string, value: unknown): Promise<
     await folder.sync();
   } finally {
     await folder.close();
+  }
+}
+
+/** Removes half-written files from a folder. Only where no writer can be at work in it. */
+export function removeTemporaryFiles(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith(temporaryPrefix)) rmSync(join(folder, name), { force: true });
   }
 }
 

@@ -5,7 +5,7 @@ import { errorCode } from "../../linux/system-error.ts";
 import { deviceMetadataSchema, deviceMetadataToJson, type DeviceMetadata } from "./device-metadata.ts";
 import { isDeviceFileName } from "../devices/device-names.ts";
 import { deviceSetMetadataSchema, deviceSetMetadataToJson, type DeviceSetMetadata } from "./device-set-metadata.ts";
-import { readJsonFile, syncFolder, temporaryPrefix, writeJsonFile, type Durability } from "./json-file.ts";
+import { readJsonFile, removeTemporaryFiles, syncFolder, writeJsonFile, type Durability } from "./json-file.ts";
 import {
   transactionMetadataSchema,
   transactionMetadataToJson,
@@ -103,9 +103,7 @@ export class MetadataStore {
 
   /** Removes what writers that died left. Only for who holds the graph's lock. */
   removeTemporaryFiles(): void {
-    for (const name of readdirSync(this.folder)) {
-      if (name.startsWith(temporaryPrefix)) unlinkSync(join(this.folder, name));
-    }
+    removeTemporaryFiles(this.folder);
   }
 
   #read<T>(name: string, schema: GenericSchema<unknown, T>): T | undefined {
