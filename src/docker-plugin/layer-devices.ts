@@ -38,7 +38,7 @@ export interface IncomingLayer {
 
 /**
  * The devices of Docker's layers, made and filled so that it may ask again for what it got no answer to: when a connection breaks, its
- * client repeats the request for half a minute. A repeated Create is answered as the first one would have been. A repeated ApplyDiff carries
+ * client repeats the request for half a minute. A repeated Create, where it has its body still, is answered as the first one would have been. A repeated ApplyDiff carries
  * only the part of the tar that was not sent yet, and nothing tells that part from a whole tar, so it is refused, and Docker gives the layer
  * up. Whatever fails or breaks off in the middle leaves a device as it was before.
  */
